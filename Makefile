@@ -1,0 +1,98 @@
+# make · make run · make check · make tidy · make install · make clean
+# Variants of every object: rel (what ships), asan (address, undefined behaviour), tsan (threads).
+VERSION  := 0.1.0
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+BUILD    ?= build
+ROOMS    ?= *
+CC       := gcc
+CFLAGS   ?= -O2 -g
+CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DLATCH_VERSION='"$(VERSION)"' -Isrc -Iinclude
+WARN     := -std=gnu11 -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla \
+            -Wwrite-strings -Wundef -Werror -Werror=unused-result
+HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection -fexceptions
+LINK     := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
+LIBS     := -lcivetweb -lurcu -lurcu-cds -lurcu-common -lsqlite3 -lsodium -ljansson -lseccomp -linih -lpthread
+
+FLAGS_rel  := $(CFLAGS) -D_FORTIFY_SOURCE=2
+FLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+
+SRC   := $(filter-out src/base/fault.c %_main.c,$(foreach r,$(ROOMS),$(wildcard src/$(r)/*.c)))
+MAINS := $(foreach r,$(ROOMS),$(wildcard src/$(r)/*_main.c)) $(if $(filter *,$(ROOMS)),$(wildcard tools/*/*_main.c))
+TESTS := $(foreach r,$(ROOMS),$(wildcard tests/$(r)/test_*.c))
+
+.DEFAULT_GOAL := all
+.SECONDEXPANSION:
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+bin_name = $(subst _,-,$(patsubst %_main,%,$(basename $(notdir $(1)))))
+main_of  = $(foreach m,$(MAINS),$(if $(filter $(1),$(call bin_name,$(m))),$(m)))
+
+# The holder and the cage's init are small static programs: they start quickly and weigh little beside a
+# session. The address sanitizer cannot be linked statically, so its holder is dynamic; init stays as it is.
+STATIC_rel  := latch-hold latch-init
+STATIC_asan := latch-init
+STATIC_tsan := latch-hold latch-init
+
+# $(1) variant, $(2) where its programs go
+define VARIANT
+OBJ_$(1)  := $$(SRC:%.c=$(BUILD)/$(1)/obj/%.o) $(BUILD)/$(1)/obj/web/assets.o
+BINS_$(1) := $$(foreach m,$$(MAINS),$(2)/$$(call bin_name,$$(m)))
+TESTS_$(1) := $$(TESTS:tests/%.c=$(BUILD)/$(1)/test/%)
+
+$(BUILD)/$(1)/obj/%.o: %.c | $$$$(@D)/.dir
+	@echo "  CC    $(1) $$<"
+	@$$(CC) $$(CPPFLAGS) $$(WARN) $$(HARDEN) $$(FLAGS_$(1)) -MMD -MP -c $$< -o $$@
+$(BUILD)/$(1)/obj/web/assets.o: $(BUILD)/web/assets.c | $$$$(@D)/.dir
+	@echo "  CC    $(1) $$<"
+	@$$(CC) $$(CPPFLAGS) -std=gnu11 $$(HARDEN) $$(FLAGS_$(1)) -MMD -MP -c $$< -o $$@
+$(BUILD)/$(1)/lib/liblatchd.a: $$(OBJ_$(1)) | $$$$(@D)/.dir
+	@echo "  AR    $$@"
+	@rm -f $$@; ar rcs $$@ $$(OBJ_$(1))
+
+$(2)/%: $$$$(patsubst %.c,$(BUILD)/$(1)/obj/%.o,$$$$(call main_of,$$$$*)) $(BUILD)/$(1)/lib/liblatchd.a | $$$$(@D)/.dir
+	@echo "  LINK  $$@"
+	@if [ -n "$$(filter $$*,$$(STATIC_$(1)))" ]; then \
+	  $$(CC) $$(CFLAGS) -static-pie -Wl,-z,relro,-z,now $$(filter %.o,$$^) $(BUILD)/$(1)/lib/liblatchd.a -o $$@; \
+	else \
+	  $$(CC) $$(FLAGS_$(1)) $$(LINK) $$(filter %.o,$$^) $(BUILD)/$(1)/lib/liblatchd.a $$(LIBS) -o $$@; \
+	fi
+
+# Unit tests: one program a file, with the fault countdown linked in.
+$(BUILD)/$(1)/test/%: $(BUILD)/$(1)/obj/tests/%.o $(BUILD)/$(1)/obj/src/base/fault.o $(BUILD)/$(1)/lib/liblatchd.a | $$$$(@D)/.dir
+	@echo "  LINK  $$@"
+	@$$(CC) $$(FLAGS_$(1)) $$(LINK) $$(FAULT_WRAP) $$(filter %.o,$$^) $(BUILD)/$(1)/lib/liblatchd.a $$(LIBS) -lcmocka -o $$@
+endef
+
+# The objects linked into static programs must not carry a sanitizer: those variants take them from rel.
+FAULT_CALLS := malloc calloc realloc strdup write fsync ftruncate memfd_create socketpair sendmsg recvmsg eventfd
+FAULT_WRAP  := $(FAULT_CALLS:%=-Wl,--wrap=%)
+
+$(eval $(call VARIANT,rel,$(BUILD)/bin))
+$(eval $(call VARIANT,asan,$(BUILD)/asan/bin))
+$(eval $(call VARIANT,tsan,$(BUILD)/tsan/bin))
+$(foreach b,$(STATIC_asan),$(eval $(BUILD)/asan/bin/$(b): $(BUILD)/bin/$(b) | $(BUILD)/asan/bin/.dir ; @cp $$< $$@))
+$(foreach b,$(STATIC_tsan),$(eval $(BUILD)/tsan/bin/$(b): $(BUILD)/bin/$(b) | $(BUILD)/tsan/bin/.dir ; @cp $$< $$@))
+
+%/.dir:
+	@mkdir -p $(@D) && touch $@
+.PRECIOUS: %/.dir $(BUILD)/rel/obj/%.o $(BUILD)/asan/obj/%.o $(BUILD)/tsan/obj/%.o
+
+all: $(BINS_rel)
+all-asan: $(BINS_asan)
+all-tsan: $(BINS_tsan)
+
+# A part alone, elsewhere: make unit-asan BUILD=/tmp/b ROOMS="base latch pool" ONLY=pool
+
+# Unit tests of one variant: make unit-asan [ONLY=pool]
+unit-asan: $(TESTS_asan) ; BUILD=$(BUILD) tools/run-unit asan $(ONLY)
+unit-tsan: $(TESTS_tsan) ; BUILD=$(BUILD) tools/run-unit tsan $(ONLY)
+unit-rel:  $(TESTS_rel)  ; BUILD=$(BUILD) tools/run-unit rel $(ONLY)
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all all-asan all-tsan unit-asan unit-tsan unit-rel clean
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

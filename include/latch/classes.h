@@ -1,0 +1,19 @@
+/* classes.h - Latch's lock classes: the one table.
+ *
+ * From it come the order that is checked at run time, the words for clang's -Wthread-safety, and the
+ * names in reports. A class may be taken while another is held only where the table says so: give the
+ * classes that may already be held with LATCH_UNDER(...), or LATCH_ALONE if none may be. Order is
+ * transitive. A program of its own defines LATCH_CLASSES_HEADER to the name of its own table.
+ */
+#pragma once
+
+#define LATCH_CLASSES(X)                                                                           \
+        X(registry, LATCH_ALONE)     /* one registry's writers: check, publish, count */           \
+        X(pool, LATCH_ALONE)         /* queues, turns and strands of the worker pool */            \
+        X(auth_gate, LATCH_ALONE)    /* how many password hashes run, who waits */                 \
+        X(auth_attempts, LATCH_ALONE) /* failed sign-ins by address and name */                    \
+        X(spawn, LATCH_ALONE)        /* requests under way to the spawner */                       \
+        X(session, LATCH_ALONE)      /* one session: state, driver, viewers, gate */               \
+        X(port, LATCH_ALONE)         /* one socket's channel table */                              \
+        X(outbox, LATCH_ALONE)       /* one socket's queue of frames not yet sent */               \
+        X(conns, LATCH_ALONE)        /* counts of sockets, in all and by user */

@@ -1,0 +1,39 @@
+/* thread.h - what liblatch knows of a thread: its name, its number, what it holds.
+ *
+ * Every thread may take locks without asking; one that calls latch_thread_begin has a name in reports
+ * and may enter RCU read sections. A thread that ends while it holds a lock is reported.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "latch/lock.h"
+
+#define LATCH_HELD_MAX 16
+
+enum latch_mode { LATCH_EXCLUSIVE, LATCH_SHARED };
+
+struct latch_held {
+        struct latch_head *lock;
+        const struct latch_site *site;
+        enum latch_mode mode;
+};
+
+/* Fields are the thread's own; name and tid may be read by others while the thread lives. */
+struct latch_thread {
+        char name[16]; /* as in /proc/PID/task/TID/comm */
+        pid_t tid;
+        unsigned held_count;
+        uint64_t held_mask; /* bit of each class that is held */
+        struct latch_held held[LATCH_HELD_MAX];
+};
+
+/* Names the thread and registers it with RCU. Once a thread, before its first read section. */
+void latch_thread_begin(const char *name);
+
+/* Leaves RCU; must hold nothing. Also for a thread that goes on without RCU. */
+void latch_thread_end(void);
+
+/* The calling thread. Never NULL. */
+struct latch_thread *latch_thread_self(void);

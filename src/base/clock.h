@@ -1,0 +1,11 @@
+/* clock.h - the two clocks: monotonic for durations and deadlines, real for people.
+ *
+ * Threads: any. Lock: any may be held.
+ */
+#pragma once
+
+#include <stdint.h>
+
+uint64_t clock_mono_ns(void); /* CLOCK_MONOTONIC, nanoseconds (clock_gettime(2)) */
+uint64_t clock_mono_ms(void);
+uint64_t clock_real_ms(void); /* CLOCK_REALTIME, milliseconds since 1970 */

@@ -1,0 +1,34 @@
+/* latch_private.h - the inside of liblatch, for src/latch/ only. */
+#pragma once
+
+#include "latch/lock.h"
+#include "latch/thread.h"
+
+enum latch_violation {
+        LATCH_DOUBLE_RELEASE,
+        LATCH_RELEASE_BY_ANOTHER,
+        LATCH_RECURSION,
+        LATCH_INVERSION,
+        LATCH_SAME_CLASS,
+        LATCH_DESTROY_WHILE_HELD,
+        LATCH_NOT_ALIVE,
+        LATCH_END_WHILE_HOLDING,
+        LATCH_WAIT_WHILE_HOLDING,
+        LATCH_BLOCKING_WHILE_HOLDING,
+        LATCH_TOO_MANY,
+};
+
+/* Prints what happened, with every place and owner that is known, and aborts. `lock` and `site` may be
+ * NULL where the violation is about none. */
+_Noreturn void latch_report(enum latch_violation what, const struct latch_head *lock,
+                            const struct latch_site *site, const char *detail);
+
+/* The tracker: called after each acquisition and before each release, in that order. */
+void latch_track_want(struct latch_head *h, const struct latch_site *site); /* before: order, recursion */
+void latch_track_take(struct latch_head *h, const struct latch_site *site, enum latch_mode mode);
+void latch_track_drop(struct latch_head *h, const struct latch_site *site, enum latch_mode mode);
+void latch_track_init(struct latch_head *h, enum latch_class class);
+void latch_track_done(struct latch_head *h, bool held);
+
+/* The classes that may be held while `class` is taken, as a mask; transitive. */
+uint64_t latch_order_under(enum latch_class class);

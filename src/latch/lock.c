@@ -1,0 +1,122 @@
+/* The contract is in latch/lock.h. */
+#include "latch/lock.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "latch/latch_private.h"
+
+/* A failure of pthread here is a broken promise of ours: there is nothing to go on with. */
+static void must(int r) {
+        if (r != 0)
+                __builtin_trap();
+}
+
+void latch_mutex_init(struct latch_mutex *m, enum latch_class class) {
+        must(pthread_mutex_init(&m->mutex, NULL));
+        latch_track_init(&m->head, class);
+}
+
+void latch_mutex_done(struct latch_mutex *m) {
+        latch_track_done(&m->head, atomic_load(&m->head.owner) != NULL);
+        must(pthread_mutex_destroy(&m->mutex));
+}
+
+void latch_mutex_take_(struct latch_mutex *m, const struct latch_site *site) LATCH_UNCHECKED_ {
+        latch_track_want(&m->head, site);
+        must(pthread_mutex_lock(&m->mutex));
+        latch_track_take(&m->head, site, LATCH_EXCLUSIVE);
+}
+
+void latch_mutex_drop_(struct latch_mutex *m, const struct latch_site *site) LATCH_UNCHECKED_ {
+        latch_track_drop(&m->head, site, LATCH_EXCLUSIVE);
+        must(pthread_mutex_unlock(&m->mutex));
+}
+
+bool latch_holds_mutex(const struct latch_mutex *m) {
+        return atomic_load_explicit(&m->head.owner, memory_order_relaxed) == latch_thread_self();
+}
+
+void latch_rwlock_init(struct latch_rwlock *l, enum latch_class class) {
+        must(pthread_rwlock_init(&l->rwlock, NULL));
+        atomic_init(&l->readers, 0);
+        latch_track_init(&l->head, class);
+}
+
+void latch_rwlock_done(struct latch_rwlock *l) {
+        latch_track_done(&l->head, atomic_load(&l->head.owner) != NULL || atomic_load(&l->readers) > 0);
+        must(pthread_rwlock_destroy(&l->rwlock));
+}
+
+void latch_read_take_(struct latch_rwlock *l, const struct latch_site *site) LATCH_UNCHECKED_ {
+        latch_track_want(&l->head, site);
+        must(pthread_rwlock_rdlock(&l->rwlock));
+        atomic_fetch_add_explicit(&l->readers, 1, memory_order_relaxed);
+        latch_track_take(&l->head, site, LATCH_SHARED);
+}
+
+void latch_read_drop_(struct latch_rwlock *l, const struct latch_site *site) LATCH_UNCHECKED_ {
+        latch_track_drop(&l->head, site, LATCH_SHARED);
+        atomic_fetch_sub_explicit(&l->readers, 1, memory_order_relaxed);
+        must(pthread_rwlock_unlock(&l->rwlock));
+}
+
+void latch_write_take_(struct latch_rwlock *l, const struct latch_site *site) LATCH_UNCHECKED_ {
+        latch_track_want(&l->head, site);
+        must(pthread_rwlock_wrlock(&l->rwlock));
+        latch_track_take(&l->head, site, LATCH_EXCLUSIVE);
+}
+
+void latch_write_drop_(struct latch_rwlock *l, const struct latch_site *site) LATCH_UNCHECKED_ {
+        latch_track_drop(&l->head, site, LATCH_EXCLUSIVE);
+        must(pthread_rwlock_unlock(&l->rwlock));
+}
+
+void latch_cond_init(struct latch_cond *c) {
+        pthread_condattr_t attr;
+
+        must(pthread_condattr_init(&attr));
+        must(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
+        must(pthread_cond_init(&c->cond, &attr));
+        must(pthread_condattr_destroy(&attr));
+}
+
+void latch_cond_done(struct latch_cond *c) {
+        must(pthread_cond_destroy(&c->cond));
+}
+
+static void before_wait(struct latch_mutex *m, const struct latch_site *site) {
+        struct latch_thread *self = latch_thread_self();
+
+        if (self->held_count != 1)
+                for (unsigned i = 0; i < self->held_count; i++)
+                        if (self->held[i].lock != &m->head)
+                                latch_report(LATCH_WAIT_WHILE_HOLDING, self->held[i].lock, site, NULL);
+        latch_track_drop(&m->head, site, LATCH_EXCLUSIVE);
+}
+
+void latch_cond_wait_(struct latch_cond *c, struct latch_mutex *m, const struct latch_site *site) {
+        before_wait(m, site);
+        must(pthread_cond_wait(&c->cond, &m->mutex));
+        latch_track_take(&m->head, site, LATCH_EXCLUSIVE);
+}
+
+int latch_cond_wait_until_(struct latch_cond *c, struct latch_mutex *m, uint64_t mono_ns,
+                           const struct latch_site *site) {
+        struct timespec until = {.tv_sec = (time_t)(mono_ns / 1000000000),
+                                 .tv_nsec = (long)(mono_ns % 1000000000)};
+
+        before_wait(m, site);
+        int r = pthread_cond_timedwait(&c->cond, &m->mutex, &until);
+        latch_track_take(&m->head, site, LATCH_EXCLUSIVE);
+        must(r == ETIMEDOUT ? 0 : r);
+        return -r;
+}
+
+void latch_cond_signal(struct latch_cond *c) {
+        must(pthread_cond_signal(&c->cond));
+}
+
+void latch_cond_broadcast(struct latch_cond *c) {
+        must(pthread_cond_broadcast(&c->cond));
+}

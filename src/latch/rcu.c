@@ -1,0 +1,34 @@
+/* The contract is in latch/rcu.h. */
+#include "latch/rcu.h"
+
+#include "latch/latch_private.h"
+
+struct latch_rcu latch_rcu;
+
+void latch_rcu_enter(void) LATCH_UNCHECKED_ {
+        rcu_read_lock();
+}
+
+void latch_rcu_leave(void) LATCH_UNCHECKED_ {
+        LATCH_ORDER_BEFORE(&latch_rcu);
+        rcu_read_unlock();
+}
+
+static void run_deferred(struct rcu_head *rcu) {
+        struct latch_deferred *d = caa_container_of(rcu, struct latch_deferred, rcu);
+
+        LATCH_ORDER_AFTER(&latch_rcu);
+        LATCH_ORDER_AFTER(d);
+        d->fn(d);
+}
+
+void latch_rcu_defer(struct latch_deferred *d, void (*fn)(struct latch_deferred *d)) {
+        d->fn = fn;
+        LATCH_ORDER_BEFORE(d);
+        call_rcu(&d->rcu, run_deferred);
+}
+
+void latch_rcu_barrier(void) {
+        latch_blocking("an RCU barrier");
+        rcu_barrier();
+}

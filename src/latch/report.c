@@ -1,0 +1,62 @@
+/* report.c - what a violation looks like on stderr. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "latch/latch_private.h"
+
+static const char *const titles[] = {
+        [LATCH_DOUBLE_RELEASE] = "double release",
+        [LATCH_RELEASE_BY_ANOTHER] = "release by another thread",
+        [LATCH_RECURSION] = "recursion: this thread holds this lock already",
+        [LATCH_INVERSION] = "inversion: the table does not allow this order",
+        [LATCH_SAME_CLASS] = "two locks of one class at once",
+        [LATCH_DESTROY_WHILE_HELD] = "destroyed while held",
+        [LATCH_NOT_ALIVE] = "not a living lock",
+        [LATCH_END_WHILE_HOLDING] = "thread ends while it holds a lock",
+        [LATCH_WAIT_WHILE_HOLDING] = "waits on a condition while it holds another lock",
+        [LATCH_BLOCKING_WHILE_HOLDING] = "a call that may block while a lock is held",
+        [LATCH_TOO_MANY] = "too many locks held at once",
+};
+
+static void print_site(const char *what, const struct latch_site *site) {
+        if (site)
+                fprintf(stderr, "  %-10s %s:%d (%s)\n", what, site->file, site->line, site->func);
+}
+
+static void print_lock(const struct latch_head *lock) {
+        const struct latch_thread *owner = atomic_load_explicit(&lock->owner, memory_order_relaxed);
+
+        fprintf(stderr, "  %-10s %s at %p\n", "class", latch_class_name(lock->class), (const void *)lock);
+        if (owner) {
+                fprintf(stderr, "  %-10s %s (tid %d)\n", "owner", owner->name, (int)owner->tid);
+                print_site("taken at", atomic_load_explicit(&lock->taken_at, memory_order_relaxed));
+        } else {
+                fprintf(stderr, "  %-10s none\n", "owner");
+                print_site("let go at", atomic_load_explicit(&lock->let_go_at, memory_order_relaxed));
+        }
+}
+
+static void print_held(const struct latch_thread *self) {
+        for (unsigned i = 0; i < self->held_count; i++) {
+                const struct latch_held *h = &self->held[i];
+                fprintf(stderr, "  %-10s %s%s at %p, taken at %s:%d (%s)\n", i == 0 ? "held" : "",
+                        latch_class_name(h->lock->class), h->mode == LATCH_SHARED ? " (read)" : "",
+                        (void *)h->lock, h->site->file, h->site->line, h->site->func);
+        }
+}
+
+void latch_report(enum latch_violation what, const struct latch_head *lock, const struct latch_site *site,
+                  const char *detail) {
+        const struct latch_thread *self = latch_thread_self();
+
+        flockfile(stderr);
+        fprintf(stderr, "latch: %s%s%s\n", titles[what], detail ? ": " : "", detail ? detail : "");
+        fprintf(stderr, "  %-10s %s (tid %d)\n", "thread", self->name, (int)self->tid);
+        print_site("at", site);
+        if (lock)
+                print_lock(lock);
+        print_held(self);
+        fflush(stderr);
+        funlockfile(stderr);
+        abort();
+}

@@ -1,0 +1,52 @@
+/* The contract is in latch/thread.h. */
+#include "latch/thread.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "latch/latch_private.h"
+#include "latch/rcu.h"
+
+static _Thread_local struct latch_thread self;
+static _Thread_local bool in_rcu;
+static pthread_key_t at_end;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void thread_ends(void *arg) {
+        struct latch_thread *t = arg;
+
+        if (t->held_count > 0)
+                latch_report(LATCH_END_WHILE_HOLDING, t->held[t->held_count - 1].lock, NULL, NULL);
+}
+
+static void make_key(void) {
+        if (pthread_key_create(&at_end, thread_ends) != 0)
+                __builtin_trap();
+}
+
+struct latch_thread *latch_thread_self(void) {
+        if (__builtin_expect(self.tid == 0, 0)) {
+                self.tid = gettid();
+                (void)pthread_getname_np(pthread_self(), self.name, sizeof self.name);
+                pthread_once(&once, make_key);
+                (void)pthread_setspecific(at_end, &self);
+        }
+        return &self;
+}
+
+void latch_thread_begin(const char *name) {
+        struct latch_thread *t = latch_thread_self();
+
+        strncpy(t->name, name, sizeof t->name - 1);
+        (void)pthread_setname_np(pthread_self(), t->name);
+        if (!in_rcu)
+                rcu_register_thread();
+        in_rcu = true;
+}
+
+void latch_thread_end(void) {
+        thread_ends(latch_thread_self());
+        if (in_rcu)
+                rcu_unregister_thread();
+        in_rcu = false;
+}

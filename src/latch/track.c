@@ -1,0 +1,88 @@
+/* track.c - who holds what: the held stack of each thread and the owner word of each lock. */
+#include <string.h>
+
+#include "latch/latch_private.h"
+
+void latch_track_init(struct latch_head *h, enum latch_class class) {
+        h->class = class;
+        atomic_init(&h->owner, NULL);
+        atomic_init(&h->taken_at, NULL);
+        atomic_init(&h->let_go_at, NULL);
+        atomic_init(&h->alive, true);
+        (void)latch_order_under(class); /* the table is judged before the first lock is taken */
+}
+
+void latch_track_done(struct latch_head *h, bool held) {
+        if (!atomic_load_explicit(&h->alive, memory_order_relaxed))
+                latch_report(LATCH_NOT_ALIVE, h, NULL, "destroyed a second time");
+        if (held)
+                latch_report(LATCH_DESTROY_WHILE_HELD, h, NULL, NULL);
+        atomic_store_explicit(&h->alive, false, memory_order_relaxed);
+}
+
+static struct latch_held *find_held(struct latch_thread *self, const struct latch_head *h) {
+        for (unsigned i = self->held_count; i-- > 0;)
+                if (self->held[i].lock == h)
+                        return &self->held[i];
+        return NULL;
+}
+
+void latch_track_want(struct latch_head *h, const struct latch_site *site) {
+        struct latch_thread *self = latch_thread_self();
+        uint64_t bit = UINT64_C(1) << h->class;
+
+        if (!atomic_load_explicit(&h->alive, memory_order_relaxed))
+                latch_report(LATCH_NOT_ALIVE, h, site, "taken before init or after done");
+        if (self->held_mask == 0)
+                return;
+        if (find_held(self, h))
+                latch_report(LATCH_RECURSION, h, site, NULL);
+        if (self->held_mask & bit)
+                latch_report(LATCH_SAME_CLASS, h, site, NULL);
+        if (self->held_mask & ~latch_order_under(h->class))
+                latch_report(LATCH_INVERSION, h, site, NULL);
+        if (self->held_count == LATCH_HELD_MAX)
+                latch_report(LATCH_TOO_MANY, h, site, NULL);
+}
+
+void latch_track_take(struct latch_head *h, const struct latch_site *site, enum latch_mode mode) {
+        struct latch_thread *self = latch_thread_self();
+
+        self->held[self->held_count++] = (struct latch_held){h, site, mode};
+        self->held_mask |= UINT64_C(1) << h->class;
+        if (mode == LATCH_EXCLUSIVE) {
+                atomic_store_explicit(&h->owner, self, memory_order_relaxed);
+                atomic_store_explicit(&h->taken_at, site, memory_order_relaxed);
+        }
+}
+
+/* Not on our stack: another holds it, or nobody does any more. */
+static _Noreturn void report_foreign(struct latch_head *h, const struct latch_site *site) {
+        bool owned = atomic_load_explicit(&h->owner, memory_order_relaxed) != NULL;
+
+        latch_report(owned ? LATCH_RELEASE_BY_ANOTHER : LATCH_DOUBLE_RELEASE, h, site, NULL);
+}
+
+void latch_track_drop(struct latch_head *h, const struct latch_site *site, enum latch_mode mode) {
+        struct latch_thread *self = latch_thread_self();
+        struct latch_held *held = find_held(self, h);
+
+        if (!held || held->mode != mode)
+                report_foreign(h, site);
+        size_t above = (size_t)(&self->held[self->held_count] - (held + 1));
+        memmove(held, held + 1, above * sizeof *held);
+        self->held_count--;
+        self->held_mask &= ~(UINT64_C(1) << h->class);
+        if (mode == LATCH_EXCLUSIVE) {
+                /* Before the unlock: after it the word would be the next owner's to write. */
+                atomic_store_explicit(&h->let_go_at, site, memory_order_relaxed);
+                atomic_store_explicit(&h->owner, NULL, memory_order_relaxed);
+        }
+}
+
+void latch_blocking_(const char *what, const struct latch_site *site) {
+        struct latch_thread *self = latch_thread_self();
+
+        if (self->held_count > 0)
+                latch_report(LATCH_BLOCKING_WHILE_HOLDING, self->held[self->held_count - 1].lock, site, what);
+}
