@@ -38,7 +38,7 @@ STATIC_tsan := latch-hold latch-init
 
 # $(1) variant, $(2) where its programs go
 define VARIANT
-OBJ_$(1)  := $$(SRC:%.c=$(BUILD)/$(1)/obj/%.o) $(BUILD)/$(1)/obj/web/assets.o
+OBJ_$(1)  := $$(SRC:%.c=$(BUILD)/$(1)/obj/%.o) $$(if $$(filter * web,$$(ROOMS)),$(BUILD)/$(1)/obj/web/assets.o)
 BINS_$(1) := $$(foreach m,$$(MAINS),$(2)/$$(call bin_name,$$(m)))
 TESTS_$(1) := $$(TESTS:tests/%.c=$(BUILD)/$(1)/test/%)
 

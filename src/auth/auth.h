@@ -1,0 +1,89 @@
+/* auth.h - who is asking: passwords, tokens, one-time links, and the living accounts and identities.
+ *
+ * An account is a user who is known to this process: what is counted or queued for each user hangs on
+ * it. An identity is one live token of an account. Both are registry items: find gives a reference.
+ *
+ * Threads: any registered thread. Lock: auth_gate, auth_attempts inside; none may be held by the
+ * caller (passwords take 90 ms, the store is I/O).
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/macros.h"
+#include "config/config.h"
+#include "pool/pool.h"
+#include "registry/registry.h"
+#include "store/store.h"
+
+struct account {
+        struct registry_item item; /* by user id */
+        int64_t user_id;           /* fixed */
+        char name[USER_NAME_MAX + 1]; /* fixed */
+        enum role role;            /* fixed */
+        uid_t uid;                 /* fixed: host uid of the user's files and programs */
+        struct pool_turn turn;     /* the pool's */
+        atomic_uint sockets;       /* open ones */
+        atomic_uint sessions;      /* living ones */
+        _Atomic uint64_t runs_tat_ns; /* GCRA: theoretical arrival time of the next run, monotonic */
+};
+
+struct identity {
+        struct registry_item item; /* by token hash */
+        unsigned char hash[TOKEN_HASH_BYTES]; /* fixed */
+        struct account *account;   /* fixed, referenced */
+        uint64_t expires_ms;       /* fixed, real time */
+        atomic_bool revoked;       /* sockets with this identity are closed within a second */
+};
+
+struct auth;
+
+_must_use_ int auth_new(struct store *store, const struct config *config, struct auth **ret);
+struct auth *auth_free(struct auth *a);
+
+struct account *account_ref(struct account *a);
+struct account *account_unref(struct account *a);
+DEFINE_CLEANUP(struct account, account_unref)
+struct identity *identity_ref(struct identity *i);
+struct identity *identity_unref(struct identity *i);
+DEFINE_CLEANUP(struct identity, identity_unref)
+
+/* False once it is revoked or expired. */
+bool identity_valid(const struct identity *i);
+
+/* The living account of a user, made on demand. 0, -ENOENT, -errno of the store. */
+_must_use_ int auth_account(struct auth *a, int64_t user_id, struct account **ret);
+
+#define TOKEN_TEXT_MAX 64
+struct auth_grant {
+        char token[TOKEN_TEXT_MAX]; /* secret: base64url of 32 random bytes */
+        unsigned expires_in_s;
+        struct identity *identity;  /* referenced */
+};
+/* Sign in. address: the peer's, for the count of failures. 0; -EACCES wrong name, password or link;
+ * -EAGAIN too many failures or too many hashes waiting: *ret_retry_s says how long; -errno of the
+ * store. A wrong name takes as long as a wrong password. */
+_must_use_ int auth_sign_in(struct auth *a, const char *name, const char *password, const char *address,
+                            struct auth_grant *ret, unsigned *ret_retry_s);
+_must_use_ int auth_sign_in_link(struct auth *a, const char *link, const char *address,
+                                 struct auth_grant *ret, unsigned *ret_retry_s);
+_must_use_ int auth_renew(struct auth *a, struct identity *old, struct auth_grant *ret); /* ends old */
+_must_use_ int auth_sign_out(struct auth *a, struct identity *i); /* revokes; 0 or -errno of the store */
+
+/* Who this token is: a reference, or NULL. Reads memory; asks the store for one that it does not know. */
+_must_use_ struct identity *auth_identify(struct auth *a, const char *token);
+
+/* A new user, with the password hashed here. ret_user may be NULL. -EINVAL bad name; -EEXIST; -ERANGE
+ * no uid left; -EMSGSIZE password shorter than 8 or longer than 1024 bytes; -errno of the store. */
+_must_use_ int auth_user_add(struct auth *a, const char *name, enum role role, const char *password,
+                             struct store_user *ret_user);
+
+/* A one-time link's secret for a user: it goes behind /#link= . */
+_must_use_ int auth_make_link(struct auth *a, int64_t user_id, char ret[TOKEN_TEXT_MAX]);
+
+/* GCRA over the account (ITU-T I.371): true if a run may start now, else *ret_retry_ms. Lock-free. */
+bool account_take_run(struct account *a, unsigned per_minute, unsigned *ret_retry_ms);

@@ -1,0 +1,73 @@
+/* config.h - every setting, parsed and checked once, const afterwards.
+ *
+ * INI (inih). Strict: an unknown section or key, a value out of range, a key twice, or a missing need is
+ * an error that names the key; the caller exits with 78 (EX_CONFIG). Command line wins over file wins
+ * over default. docs/configuration.md is the published list and is compared with the table by a test.
+ *
+ * Threads: load: main, before the others; the result is const for all.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "base/macros.h"
+
+struct config {
+        /* [server] */
+        char data[512];          /* DIR, absolute */
+        char listen[64];         /* HOST:PORT; port 0 picks a free one */
+        char public_url[256];    /* "" or http(s)://host[:port], without a path */
+        char user[33];           /* who latchd becomes when started as root */
+        unsigned workers;        /* threads of the pool */
+        unsigned max_sockets;    /* WebSockets in all */
+        unsigned http_threads;   /* threads kept for plain HTTP beside them */
+        unsigned log_level;      /* enum log_level */
+        /* [users]: host uids of users when started as root */
+        uid_t uid_base;
+        unsigned uid_count;
+        /* [auth] */
+        unsigned token_lifetime_s;
+        unsigned link_lifetime_s;
+        unsigned failures_per_minute; /* failed sign-ins by one address or for one name */
+        /* [limits] */
+        size_t message_bytes;    /* of one message from a client */
+        size_t window_bytes;     /* sent beyond the last acknowledgement */
+        size_t input_bytes;      /* of input that a program has not read */
+        size_t file_bytes;       /* of one file read or written over the wire */
+        unsigned viewers_per_session;
+        unsigned sockets_per_user;
+        unsigned sessions_per_user;
+        unsigned runs_per_minute;
+        unsigned ended_kept;     /* newest ended sessions of each user */
+        unsigned list_entries;   /* of one folder */
+        /* [run]: what one run may use; 0 = no such limit */
+        uint64_t wall_ms, idle_ms, cpu_ms, memory_bytes, processes, output_bytes, tmp_bytes;
+        /* [session] */
+        size_t ring_bytes;       /* power of two */
+        unsigned driver_grace_ms;
+        unsigned stop_grace_ms;
+        /* [sandbox] */
+        char bwrap[256];         /* path of bubblewrap */
+        char python[256];        /* path of the interpreter inside the cage */
+        /* [diagnostics] */
+        bool echo;               /* GET /v1/echo */
+
+        /* Command line only. */
+        char port_file[512];     /* "" or where HOST:PORT is written */
+        bool check_config, print_config;
+};
+
+/* Parses the command line of latchd, then the file it names (--config), if any. 0; -EINVAL and *ret_error
+ * says in words what is wrong and where (malloc'd); -ENOMEM. */
+_must_use_ int config_load(int argc, char **argv, struct config *ret, char **ret_error);
+
+/* DIR of an absent --data: /var/lib/latch as root, else $XDG_STATE_HOME/latch or ~/.local/state/latch.
+ * 0, -EINVAL if there is no home either. */
+_must_use_ int config_default_data(char *to, size_t size);
+
+/* The effective settings as an INI file, each with where its value came from. */
+void config_print(const struct config *c, FILE *to);

@@ -1,0 +1,77 @@
+/* rpc.h - JSON-RPC 2.0: one registry of methods (name, schema, role, handler), decode, dispatch, encode.
+ *
+ * A request gets exactly one reply by construction: handlers return, and rpc_run alone answers.
+ *
+ * Threads: rpc_receive: the connection's. Handlers: a worker of the pool, under no lock.
+ * RCU:     methods are found without a lock and may come and go under load.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "auth/auth.h"
+#include "base/macros.h"
+#include "pool/pool.h"
+#include "session/port.h"
+#include "session/session.h"
+
+/* A handler's view of the request that it carries out. */
+struct rpc_request {
+        struct port *port;         /* the socket it came from; alive for the call */
+        struct account *account;   /* of the port's identity */
+        struct session *session;   /* of a session.* method with a "session" or "channel" param, referenced by rpc */
+        json_t *params;            /* an object that the method's schema has passed; borrowed */
+        uint64_t number;           /* for log lines: req= */
+        /* set by the handler: */
+        void (*after_reply)(struct rpc_request *r); /* runs once the reply is queued, before the next thing */
+        void *after_arg;
+        char code[24];             /* a wire code of data.code that says more than errno; "" = by errno */
+        char message[256];         /* what to tell the user */
+        json_t *data;              /* further members of error.data; stolen */
+};
+
+/* 0 and *ret (a new reference; NULL means {}), or -errno: turned into the wire's code by the one table
+ * rpc_error_of, unless r->code is set. */
+typedef int rpc_handler(struct rpc_request *r, json_t **ret);
+
+/* The handler's words for an error: `return rpc_fail(r, -EBUSY, "busy", "that file is running");` code may be NULL. */
+int rpc_fail(struct rpc_request *r, int error, const char *code, const char *fmt, ...) _printf_(4, 5);
+
+/* One letter a type: s string, i integer >= 0, b boolean, o object of strings, a array of strings, n number. */
+struct rpc_param {
+        const char *name;
+        char type;
+        bool required;
+};
+#define RPC_PARAMS_MAX 16
+struct rpc_method {
+        const char *name;
+        enum role least;                           /* role that is needed */
+        enum { RPC_ANY, RPC_BY_SESSION, RPC_BY_CHANNEL } order; /* whose strand: session.* of one in order */
+        struct rpc_param params[RPC_PARAMS_MAX];   /* ends with name NULL; others are refused (-32602) */
+        rpc_handler *handle;
+        void *context;                             /* for the handler: rpc_context(r) */
+};
+void *rpc_context(const struct rpc_request *r);
+
+struct rpc;
+struct rpc_deps {
+        struct pool *pool;
+        struct sessions *sessions;
+        const struct config *config;
+};
+_must_use_ int rpc_new(const struct rpc_deps *deps, struct rpc **ret);
+struct rpc *rpc_free(struct rpc *rpc);
+_must_use_ int rpc_add(struct rpc *rpc, const struct rpc_method *m); /* copied; 0, -EEXIST, -ENOMEM */
+bool rpc_remove(struct rpc *rpc, const char *name);
+
+/* One text message from a client: decoded, judged, queued; replies go to the port. Notifications
+ * (session.ack) are carried out at once. Never blocks. */
+void rpc_receive(struct rpc *rpc, struct port *port, const char *text, size_t n);
+
+/* The one table: errno to the wire's code and words. */
+const char *rpc_error_of(int error);

@@ -1,0 +1,50 @@
+/* port.h - a client's socket as sessions see it: numbered channels, and a way out for text.
+ *
+ * front embeds a port in each connection. A channel is a viewer (session/viewer.h) of one session.
+ *
+ * Threads: see each function. Lock: port, inside; none may be held by the caller.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "auth/auth.h"
+#include "base/macros.h"
+#include "latch/lock.h"
+
+#define PORT_CHANNELS_MAX 256
+
+struct port;
+struct viewer;
+
+/* Given by front, called under no lock, never block. */
+struct port_ops {
+        /* Queue one text frame (a whole JSON-RPC object). A socket whose queue is over its limit is closed
+         * by front; the text is then dropped. */
+        void (*send_text)(struct port *p, const char *json, size_t n);
+        void (*wake)(struct port *p); /* a viewer of this port may have something to take */
+        struct port *(*ref)(struct port *p);   /* keeps the connection's memory */
+        struct port *(*unref)(struct port *p); /* returns NULL */
+};
+
+struct port {
+        const struct port_ops *ops; /* fixed */
+        struct identity *identity;  /* fixed, referenced */
+        struct latch_mutex lock;
+        bool closed LATCH_GUARDED_BY(port);
+        uint32_t last_channel LATCH_GUARDED_BY(port);
+        size_t channels LATCH_GUARDED_BY(port);
+        struct viewer *viewers[PORT_CHANNELS_MAX] LATCH_GUARDED_BY(port); /* referenced, first `channels` */
+};
+
+void port_init(struct port *p, const struct port_ops *ops, struct identity *identity); /* refs identity */
+
+/* The socket is gone: every channel leaves its session. A driver that leaves so holds the gate for
+ * driver_grace. Once, by the connection's own thread, after its last frame was read. */
+void port_close(struct port *p);
+void port_done(struct port *p); /* frees what init took; closed before */
+
+/* References to the viewers there now, for the pump: at most PORT_CHANNELS_MAX. How many. */
+size_t port_viewers(struct port *p, struct viewer *ret[PORT_CHANNELS_MAX]);

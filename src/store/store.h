@@ -1,0 +1,89 @@
+/* store.h - what must outlive the server: users, tokens, session records. SQLite (WAL, STRICT tables,
+ * numbered migrations) in DIR/latch.db behind this interface; nothing of SQLite outside src/store.
+ *
+ * Threads: any; each thread gets a connection of its own, closed with the store.
+ * Lock:    none may be held (every call is I/O; asserted).
+ * Errors:  0 or -errno: -ENOENT no such row, -EEXIST a duplicate, -ENOSPC disk full, -EIO any other
+ *          failure of the database, -EBUSY another writer held it for over 5 s, -ENOMEM. A write that
+ *          returned 0 survives SIGKILL and power loss (synchronous=FULL).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/macros.h"
+#include "base/random.h"
+
+struct store;
+
+enum role { ROLE_STUDENT, ROLE_TEACHER, ROLE_ADMIN };
+const char *role_name(enum role role);
+_must_use_ int role_parse(const char *s, enum role *ret); /* 0, -EINVAL */
+
+#define USER_NAME_MAX 32
+/* A user's name: a-z, 0-9, '.', '_', '-'; begins with a letter or digit; at most 32. */
+bool user_name_valid(const char *name);
+
+/* Opens or makes DIR/latch.db (0600) and migrates it. A file of a newer version or a failed integrity
+ * check is -EINVAL and *ret_error says so in words (malloc'd). */
+_must_use_ int store_open(const char *dir, struct store **ret, char **ret_error);
+struct store *store_close(struct store *s); /* no other call may be under way. NULL */
+
+/* ---- users ---- */
+struct store_user {
+        int64_t id; /* never reused */
+        char name[USER_NAME_MAX + 1];
+        char password[128]; /* crypto_pwhash_str(3); "" = cannot sign in with one */
+        enum role role;
+        uid_t uid; /* never reused */
+        bool disabled;
+};
+/* Adds u (name, password, role); id and uid (uid_base + n) are given here. -EEXIST; -ERANGE: no uid
+ * left below uid_base + uid_count. */
+_must_use_ int store_user_add(struct store *s, struct store_user *u, uid_t uid_base, unsigned uid_count);
+_must_use_ int store_user_by_name(struct store *s, const char *name, struct store_user *ret);
+_must_use_ int store_user_by_id(struct store *s, int64_t id, struct store_user *ret);
+_must_use_ int store_user_set_password(struct store *s, int64_t id, const char *password_hash);
+_must_use_ int store_user_list(struct store *s, struct store_user **ret, size_t *ret_n); /* free(*ret) */
+_must_use_ int store_user_count(struct store *s, size_t *ret);
+
+/* ---- tokens and one-time links, by hash ---- */
+#define TOKEN_HASH_BYTES 32
+enum token_kind { TOKEN_SESSION, TOKEN_LINK };
+struct store_token {
+        unsigned char hash[TOKEN_HASH_BYTES];
+        int64_t user_id;
+        enum token_kind kind;
+        uint64_t created_ms, expires_ms; /* real time */
+};
+_must_use_ int store_token_add(struct store *s, const struct store_token *t);
+/* Removes it and says what it was: of two who take one link, one gets it. -ENOENT. */
+_must_use_ int store_token_take(struct store *s, const unsigned char hash[TOKEN_HASH_BYTES],
+                                enum token_kind kind, struct store_token *ret);
+_must_use_ int store_token_get(struct store *s, const unsigned char hash[TOKEN_HASH_BYTES],
+                               enum token_kind kind, struct store_token *ret);
+_must_use_ int store_token_purge(struct store *s, uint64_t now_ms); /* removes the expired */
+
+/* ---- session records ---- */
+enum session_kind { SESSION_RUN, SESSION_SHELL, SESSION_REPL };
+enum record_state { RECORD_STARTING, RECORD_RUNNING, RECORD_ENDED };
+struct store_session {
+        char id[RANDOM_ID_CHARS + 1];
+        int64_t user_id;
+        enum session_kind kind;
+        enum record_state state;
+        bool tty, tombstone; /* tombstone: its holder must be ended wherever it is found */
+        char path[4097];     /* of the run's file, "" for others; the lease's key */
+        char title[257];
+        uint64_t started_ms, ended_ms; /* real time */
+        /* once ended: */
+        int code, signal; /* signal 0: it exited with code */
+        char verdict[16];
+        uint64_t wall_ms, cpu_ms, peak_bytes, end_offset;
+};
+_must_use_ int store_session_put(struct store *s, const struct store_session *r); /* insert or replace */
+_must_use_ int store_session_remove(struct store *s, const char *id);             /* 0 also if none */
+_must_use_ int store_session_list(struct store *s, struct store_session **ret, size_t *ret_n);

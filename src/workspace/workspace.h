@@ -1,0 +1,71 @@
+/* workspace.h - the files of one user, beneath root descriptors: nobody else opens a user's path.
+ *
+ * Every path is relative to the user's root, as on the wire: '/'-separated UTF-8, no empty, "." or ".."
+ * part, no NUL, at most 4,096 bytes; "" is the root. At the root stand home/ (DIR/users/NAME/home,
+ * the user's own) and courses/ (DIR/courses; read-only but for who may write). Resolution is
+ * openat2(2) with RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS; what is opened is a regular file or a
+ * directory (O_NONBLOCK, checked).
+ *
+ * Threads: any. Lock: none may be held (every call is I/O; asserted).
+ * Errors:  0 or -errno: -EINVAL a path that is none; -ENOENT; -EEXIST; -EXDEV leads out of the root;
+ *          -EISDIR, -ENOTDIR, -ENOTEMPTY; -EROFS not writable for this user; -EFBIG above a limit;
+ *          -ESTALE an etag does not match; -ENOSPC, -EDQUOT; -EIO; -ENOMEM; -ENODEV not a file or folder.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/macros.h"
+
+#define WORKSPACE_PATH_MAX 4096
+#define WORKSPACE_ETAG_MAX 64
+
+struct workspace;
+
+/* Makes DIR/users (0711), DIR/courses (0755). As root, before privileges go, or as the only user. */
+_must_use_ int workspace_prepare(const char *dir);
+
+/* Makes DIR/users/NAME (0700) and its home, owned by uid (no change of owner where we are that uid). */
+_must_use_ int workspace_make_user(const char *dir, const char *name, uid_t uid);
+
+/* Opens the root descriptors. New files are given to uid. */
+_must_use_ int workspace_open(const char *dir, const char *name, uid_t uid, struct workspace **ret);
+struct workspace *workspace_close(struct workspace *w); /* NULL is fine; returns NULL */
+DEFINE_CLEANUP(struct workspace, workspace_close)
+
+/* 0 or -EINVAL: the wire's rule for paths alone, nothing is looked at. */
+_must_use_ int workspace_path_check(const char *path, size_t n);
+
+enum workspace_type { WORKSPACE_FILE, WORKSPACE_DIR, WORKSPACE_LINK, WORKSPACE_OTHER };
+struct workspace_stat {
+        char name[256];           /* last part; "" for the root */
+        enum workspace_type type; /* a link is not followed by list, and is by stat if it stays inside */
+        uint64_t size;            /* bytes */
+        double mtime_s;           /* seconds since 1970 */
+        unsigned mode;            /* permission bits */
+        bool writable;            /* by this user, through the wire */
+        char etag[WORKSPACE_ETAG_MAX]; /* opaque; changes whenever the content may have */
+};
+
+_must_use_ int workspace_stat(struct workspace *w, const char *path, struct workspace_stat *ret);
+/* Sorted by name (bytes). -EFBIG above limit entries. Names that are not UTF-8 are left out and counted. */
+_must_use_ int workspace_list(struct workspace *w, const char *path, size_t limit,
+                              struct workspace_stat **ret, size_t *ret_n, size_t *ret_left_out);
+/* At most length bytes from offset; *ret malloc'd. ret_stat: of the same open file. */
+_must_use_ int workspace_read(struct workspace *w, const char *path, uint64_t offset, size_t length,
+                              char **ret, size_t *ret_n, struct workspace_stat *ret_stat);
+/* A regular file, open for reading, for a snapshot or a download. */
+_must_use_ int workspace_open_file(struct workspace *w, const char *path, int *ret_fd,
+                                   struct workspace_stat *ret_stat);
+/* The whole content, atomically: new file, fsync, owner, rename, fsync of the folder. if_match: NULL any,
+ * "" must not exist, else the etag that must stand there now. Keeps the mode of what it replaces. Two
+ * writers with one if_match: one wins, the other gets -ESTALE. */
+_must_use_ int workspace_write(struct workspace *w, const char *path, const void *data, size_t n,
+                               const char *if_match, struct workspace_stat *ret_stat);
+_must_use_ int workspace_mkdir(struct workspace *w, const char *path);
+/* recursive: the whole tree, never through a link. -ENOTEMPTY without it. -EPERM: home itself. */
+_must_use_ int workspace_remove(struct workspace *w, const char *path, bool recursive);
+_must_use_ int workspace_rename(struct workspace *w, const char *from, const char *to, bool replace);
