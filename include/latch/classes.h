@@ -8,12 +8,12 @@
 #pragma once
 
 #define LATCH_CLASSES(X)                                                                           \
-        X(registry, LATCH_ALONE)     /* one registry's writers: check, publish, count */           \
-        X(pool, LATCH_ALONE)         /* queues, turns and strands of the worker pool */            \
-        X(auth_gate, LATCH_ALONE)    /* how many password hashes run, who waits */                 \
+        X(registry, LATCH_ALONE)      /* one registry's writers: check, publish, count */          \
+        X(pool, LATCH_ALONE)          /* queues, turns and strands of the worker pool */           \
+        X(auth_gate, LATCH_ALONE)     /* how many password hashes run, who waits */                \
         X(auth_attempts, LATCH_ALONE) /* failed sign-ins by address and name */                    \
-        X(spawn, LATCH_ALONE)        /* requests under way to the spawner */                       \
-        X(session, LATCH_ALONE)      /* one session: state, driver, viewers, gate */               \
-        X(port, LATCH_ALONE)         /* one socket's channel table */                              \
-        X(outbox, LATCH_ALONE)       /* one socket's queue of frames not yet sent */               \
-        X(conns, LATCH_ALONE)        /* counts of sockets, in all and by user */
+        X(spawn, LATCH_ALONE)         /* requests under way to the spawner */                      \
+        X(session, LATCH_ALONE)       /* one session: state, driver, viewers, gate */              \
+        X(port, LATCH_ALONE)          /* one socket's channel table */                             \
+        X(outbox, LATCH_ALONE)        /* one socket's queue of frames not yet sent */              \
+        X(conns, LATCH_ALONE)         /* counts of sockets, in all and by user */

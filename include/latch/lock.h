@@ -51,7 +51,8 @@ struct LATCH_TSA_(capability("lock class")) latch_class_token {
 #define LATCH_T5_(a, ...)                        latch_class_##a, LATCH_T4_(__VA_ARGS__)
 #define LATCH_T6_(a, ...)                        latch_class_##a, LATCH_T5_(__VA_ARGS__)
 #define LATCH_TOKENS_(...)                                                                         \
-        LATCH_PICK_(__VA_ARGS__, LATCH_T6_, LATCH_T5_, LATCH_T4_, LATCH_T3_, LATCH_T2_, LATCH_T1_, ) \
+        LATCH_PICK_(__VA_ARGS__, LATCH_T6_, LATCH_T5_, LATCH_T4_, LATCH_T3_, LATCH_T2_,            \
+                    LATCH_T1_, )                                                                   \
         (__VA_ARGS__)
 
 #define LATCH_ALONE
@@ -80,11 +81,11 @@ struct latch_site {
 
 /* What every lock has in common. All fields but `class` may be read by any thread, for reports. */
 struct latch_head {
-        enum latch_class class;                           /* fixed for life */
-        _Atomic(struct latch_thread *) owner;             /* NULL: nobody, or readers */
-        _Atomic(const struct latch_site *) taken_at;      /* of the owner */
-        _Atomic(const struct latch_site *) let_go_at;     /* of the owner before */
-        atomic_bool alive;                                /* between init and done */
+        enum latch_class class;                       /* fixed for life */
+        _Atomic(struct latch_thread *) owner;         /* NULL: nobody, or readers */
+        _Atomic(const struct latch_site *) taken_at;  /* of the owner */
+        _Atomic(const struct latch_site *) let_go_at; /* of the owner before */
+        atomic_bool alive;                            /* between init and done */
 };
 
 struct LATCH_TSA_(capability("mutex")) latch_mutex {

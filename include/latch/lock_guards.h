@@ -72,13 +72,13 @@ LATCH_CLASSES(X)
         (latch_probe_take_##mode##_##name(p), latch_probe_drop_##mode##_##name(p),                 \
          latch_begin_##mode##_##name(p, LATCH_HERE_()))
 
-#define LATCH_GUARD_(mode, name, p, n)   LATCH_GUARD_2_(mode, name, p, n)
+#define LATCH_GUARD_(mode, name, p, n) LATCH_GUARD_2_(mode, name, p, n)
 #define LATCH_GUARD_2_(mode, name, p, n)                                                           \
         struct latch_guard_##mode latch_guard_##n                                                  \
                 __attribute__((cleanup(latch_guard_end_##mode), unused)) =                         \
                         LATCH_GUARD_INIT_(mode, name, p)
 
-#define LATCH_WITH_(mode, name, p, n)   LATCH_WITH_2_(mode, name, p, n)
+#define LATCH_WITH_(mode, name, p, n) LATCH_WITH_2_(mode, name, p, n)
 #define LATCH_WITH_2_(mode, name, p, n)                                                            \
         for (struct latch_guard_##mode latch_guard_##n                                             \
              __attribute__((cleanup(latch_guard_end_##mode), unused)) =                            \

@@ -59,6 +59,7 @@ WRAP(int, fsync, -1, strike_errno, (int fd), (fd))
 WRAP(int, ftruncate, -1, strike_errno, (int fd, off_t n), (fd, n))
 WRAP(int, memfd_create, -1, strike_errno, (const char *name, unsigned flags), (name, flags))
 WRAP(int, socketpair, -1, strike_errno, (int d, int t, int p, int *sv), (d, t, p, sv))
-WRAP(ssize_t, sendmsg, -1, strike_errno, (int fd, const struct msghdr *m, int flags), (fd, m, flags))
+WRAP(ssize_t, sendmsg, -1, strike_errno, (int fd, const struct msghdr *m, int flags),
+     (fd, m, flags))
 WRAP(ssize_t, recvmsg, -1, strike_errno, (int fd, struct msghdr *m, int flags), (fd, m, flags))
 WRAP(int, eventfd, -1, strike_errno, (unsigned n, int flags), (n, flags))

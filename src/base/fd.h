@@ -41,7 +41,8 @@ _must_use_ int fd_sealed(const char *name, const void *data, size_t n, int *ret_
 #define FD_PASS_MAX 16
 
 /* One message. flags as send(2); MSG_NOSIGNAL is added. 0, -EAGAIN, -EMSGSIZE, -errno. */
-_must_use_ int fd_send(int sock, const void *data, size_t n, const int *fds, size_t nfds, int flags);
+_must_use_ int fd_send(int sock, const void *data, size_t n, const int *fds, size_t nfds,
+                       int flags);
 
 /* One message into data (at most n bytes; a longer one is -EMSGSIZE). Received descriptors are
  * close-on-exec; *nfds says how many there is room for and becomes how many came; more than that are

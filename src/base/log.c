@@ -35,7 +35,8 @@ static bool is_plain(const char *s) {
         if (*s == '\0')
                 return false;
         for (; *s; s++)
-                if ((unsigned char)*s <= ' ' || *s == '"' || *s == '=' || *s == '\\' || (unsigned char)*s >= 127)
+                if ((unsigned char)*s <= ' ' || *s == '"' || *s == '=' || *s == '\\' ||
+                    (unsigned char)*s >= 127)
                         return false;
         return true;
 }

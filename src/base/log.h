@@ -22,7 +22,8 @@ struct log_field {
 };
 
 #define LOG_S(k, v) ((struct log_field){.key = (k), .type = LOG_FIELD_TEXT, .text = (v)})
-#define LOG_I(k, v) ((struct log_field){.key = (k), .type = LOG_FIELD_NUMBER, .number = (int64_t)(v)})
+#define LOG_I(k, v)                                                                                \
+        ((struct log_field){.key = (k), .type = LOG_FIELD_NUMBER, .number = (int64_t)(v)})
 /* An error: v is -errno or errno; printed as error=ENOENT. */
 #define LOG_E(v) ((struct log_field){.key = "error", .type = LOG_FIELD_ERRNO, .number = (v)})
 

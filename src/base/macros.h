@@ -33,11 +33,11 @@ _Noreturn void check_failed(const char *expr, const char *file, int line, const 
 
 #define ELEMENTS(a) (sizeof(a) / sizeof *(a))
 /* Arguments are evaluated twice: give them no side effects. */
-#define MIN(a, b)   ((a) < (b) ? (a) : (b))
-#define MAX(a, b)   ((a) > (b) ? (a) : (b))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 /* The object whose member `m` the pointer p points at. */
-#define CONTAINER_OF(p, type, m) ((type *)(void *)((char *)(p) - offsetof(type, m)))
+#define CONTAINER_OF(p, type, m) ((type *)(void *)(((char *)(p)) - offsetof(type, m)))
 
 /* _cleanup_(freep) char *s = ...; */
 void freep(void *p);

@@ -18,7 +18,7 @@ void random_bytes(void *to, size_t n) {
 
 void random_id(char to[RANDOM_ID_CHARS + 1]) {
         static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-        const unsigned fair = 252; /* the largest multiple of 36 in a byte: above it is thrown away */
+        const unsigned fair = 252; /* a multiple of 36: a byte above it would favour some letters */
         unsigned char raw[RANDOM_ID_CHARS * 2];
         size_t n = 0;
 

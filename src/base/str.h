@@ -16,8 +16,8 @@ _must_use_ char *str_printf(const char *fmt, ...) _printf_(1, 2);
 /* Copies with its NUL into to[size]. 0, or -ENAMETOOLONG and to is "". */
 _must_use_ int str_copy(char *to, size_t size, const char *from);
 
-bool str_eq(const char *a, const char *b);              /* NULL equals only NULL */
-bool str_starts(const char *s, const char *prefix);     /* s begins with prefix */
+bool str_eq(const char *a, const char *b);          /* NULL equals only NULL */
+bool str_starts(const char *s, const char *prefix); /* s begins with prefix */
 bool str_ends(const char *s, const char *suffix);
 
 /* Well-formed UTF-8 by RFC 3629: no surrogates, no overlong forms, at most U+10FFFF. */

@@ -24,7 +24,7 @@ _Noreturn void latch_report(enum latch_violation what, const struct latch_head *
                             const struct latch_site *site, const char *detail);
 
 /* The tracker: called after each acquisition and before each release, in that order. */
-void latch_track_want(struct latch_head *h, const struct latch_site *site); /* before: order, recursion */
+void latch_track_want(struct latch_head *h, const struct latch_site *site); /* before: judges */
 void latch_track_take(struct latch_head *h, const struct latch_site *site, enum latch_mode mode);
 void latch_track_drop(struct latch_head *h, const struct latch_site *site, enum latch_mode mode);
 void latch_track_init(struct latch_head *h, enum latch_class class);

@@ -44,7 +44,8 @@ void latch_rwlock_init(struct latch_rwlock *l, enum latch_class class) {
 }
 
 void latch_rwlock_done(struct latch_rwlock *l) {
-        latch_track_done(&l->head, atomic_load(&l->head.owner) != NULL || atomic_load(&l->readers) > 0);
+        latch_track_done(&l->head,
+                         atomic_load(&l->head.owner) != NULL || atomic_load(&l->readers) > 0);
         must(pthread_rwlock_destroy(&l->rwlock));
 }
 
@@ -91,7 +92,8 @@ static void before_wait(struct latch_mutex *m, const struct latch_site *site) {
         if (self->held_count != 1)
                 for (unsigned i = 0; i < self->held_count; i++)
                         if (self->held[i].lock != &m->head)
-                                latch_report(LATCH_WAIT_WHILE_HOLDING, self->held[i].lock, site, NULL);
+                                latch_report(LATCH_WAIT_WHILE_HOLDING, self->held[i].lock, site,
+                                             NULL);
         latch_track_drop(&m->head, site, LATCH_EXCLUSIVE);
 }
 

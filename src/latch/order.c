@@ -26,7 +26,8 @@ static uint64_t bit_of(const char *name, size_t n) {
         for (size_t i = 0; i < LATCH_CLASS_COUNT; i++)
                 if (strlen(classes[i].name) == n && strncmp(classes[i].name, name, n) == 0)
                         return UINT64_C(1) << i;
-        fprintf(stderr, "latch: the table of classes names %.*s, which it does not have\n", (int)n, name);
+        fprintf(stderr, "latch: the table of classes names %.*s, which it does not have\n", (int)n,
+                name);
         __builtin_trap();
 }
 
@@ -52,7 +53,8 @@ static void close_order(void) {
                                 under[i] |= under[k];
         for (size_t i = 0; i < LATCH_CLASS_COUNT; i++)
                 if (under[i] >> i & 1) {
-                        fprintf(stderr, "latch: the declared order of %s is a circle\n", classes[i].name);
+                        fprintf(stderr, "latch: the declared order of %s is a circle\n",
+                                classes[i].name);
                         __builtin_trap();
                 }
 }

@@ -26,13 +26,15 @@ static void print_site(const char *what, const struct latch_site *site) {
 static void print_lock(const struct latch_head *lock) {
         const struct latch_thread *owner = atomic_load_explicit(&lock->owner, memory_order_relaxed);
 
-        fprintf(stderr, "  %-10s %s at %p\n", "class", latch_class_name(lock->class), (const void *)lock);
+        fprintf(stderr, "  %-10s %s at %p\n", "class", latch_class_name(lock->class),
+                (const void *)lock);
         if (owner) {
                 fprintf(stderr, "  %-10s %s (tid %d)\n", "owner", owner->name, (int)owner->tid);
                 print_site("taken at", atomic_load_explicit(&lock->taken_at, memory_order_relaxed));
         } else {
                 fprintf(stderr, "  %-10s none\n", "owner");
-                print_site("let go at", atomic_load_explicit(&lock->let_go_at, memory_order_relaxed));
+                print_site("let go at",
+                           atomic_load_explicit(&lock->let_go_at, memory_order_relaxed));
         }
 }
 
@@ -45,8 +47,8 @@ static void print_held(const struct latch_thread *self) {
         }
 }
 
-void latch_report(enum latch_violation what, const struct latch_head *lock, const struct latch_site *site,
-                  const char *detail) {
+void latch_report(enum latch_violation what, const struct latch_head *lock,
+                  const struct latch_site *site, const char *detail) {
         const struct latch_thread *self = latch_thread_self();
 
         flockfile(stderr);

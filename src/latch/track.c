@@ -84,5 +84,6 @@ void latch_blocking_(const char *what, const struct latch_site *site) {
         struct latch_thread *self = latch_thread_self();
 
         if (self->held_count > 0)
-                latch_report(LATCH_BLOCKING_WHILE_HOLDING, self->held[self->held_count - 1].lock, site, what);
+                latch_report(LATCH_BLOCKING_WHILE_HOLDING, self->held[self->held_count - 1].lock,
+                             site, what);
 }
