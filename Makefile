@@ -91,8 +91,32 @@ unit-asan: $(TESTS_asan) ; BUILD=$(BUILD) tools/run-unit asan $(ONLY)
 unit-tsan: $(TESTS_tsan) ; BUILD=$(BUILD) tools/run-unit tsan $(ONLY)
 unit-rel:  $(TESTS_rel)  ; BUILD=$(BUILD) tools/run-unit rel $(ONLY)
 
+# Sets itself up on a fresh Debian 12, then serves. Settings: make run ARGS="--listen 127.0.0.1:9000"
+run:
+	@tools/deps run
+	@$(MAKE) --no-print-directory -j2 all
+	@exec $(BUILD)/bin/latchd $(ARGS)
+
+# Every test that belongs in a check; under 15 minutes on two cores.
+check:
+	@tools/deps check
+	@$(MAKE) --no-print-directory -j2 all all-asan all-tsan tests-asan tests-tsan e2e-deps
+	@BUILD=$(BUILD) tools/check
+tests-asan: $(TESTS_asan)
+tests-tsan: $(TESTS_tsan)
+
+# The npm packages of the end-to-end tests, from their lock file.
+e2e-deps: tests/e2e/node_modules/.installed
+tests/e2e/node_modules/.installed: tests/e2e/package-lock.json
+	@cd tests/e2e && npm ci --no-audit --no-fund --silent && touch node_modules/.installed
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/latch
+	install -m 0755 $(BINS_rel) $(DESTDIR)$(PREFIX)/bin
+	install -m 0644 README.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/latch
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all all-asan all-tsan unit-asan unit-tsan unit-rel clean
+.PHONY: all all-asan all-tsan run check install tests-asan tests-tsan e2e-deps unit-asan unit-tsan unit-rel clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
