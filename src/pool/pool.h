@@ -33,6 +33,8 @@ struct pool_strand {         /* zeroed by pool_strand_init; lives until its last
 
 struct pool_job {
         void (*run)(struct pool_job *job); /* the job is the callee's from here on: it may free it */
+        /* NULL, or runs last, once the strand is let go: then the strand and the job may be freed, not in run */
+        void (*after)(struct pool_job *job);
         struct pool_turn *turn;            /* not NULL */
         struct pool_strand *strand;        /* or NULL */
         uint64_t deadline_ns;              /* clock_mono_ns(); 0: none. Past it the job still runs... */

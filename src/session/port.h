@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@
 #define PORT_CHANNELS_MAX 256
 
 struct port;
+struct session;
 struct viewer;
 
 /* Given by front, called under no lock, never block. */
@@ -32,6 +34,7 @@ struct port_ops {
 struct port {
         const struct port_ops *ops; /* fixed */
         struct identity *identity;  /* fixed, referenced */
+        atomic_uint requests;       /* rpc's: received and not answered yet */
         struct latch_mutex lock;
         bool closed LATCH_GUARDED_BY(port);
         uint32_t last_channel LATCH_GUARDED_BY(port);
@@ -48,3 +51,6 @@ void port_done(struct port *p); /* frees what init took; closed before */
 
 /* References to the viewers there now, for the pump: at most PORT_CHANNELS_MAX. How many. */
 size_t port_viewers(struct port *p, struct viewer *ret[PORT_CHANNELS_MAX]);
+
+/* The session behind a channel: a reference, or NULL if the channel is not there (any more). */
+_must_use_ struct session *port_session(struct port *p, uint32_t channel);
