@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import WebSocket from 'ws';
-import { startServer } from './lib.mjs';
+import { Server, slow } from './lib.mjs';
 
 const transcript = readFileSync(new URL('../../docs/transcript.md', import.meta.url), 'utf8');
 const [firstPart, secondPart] = transcript.split(/^A shell, the server killed/m);
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 20_000 * slow;
 
 /** The conversation's lines: who speaks, and a JSON object or a binary frame. */
 function parse(part) {
@@ -87,12 +87,14 @@ function assertLike(actual, expected, path = '') {
   assert.deepEqual(actual, expected, path);
 }
 
+const wsUrl = (server) => `ws://${server.host}:${server.port}/v1/ws`;
 const matcher = (expected) => (m) => (expected.id !== undefined ? m.id === expected.id : m.method === expected.method);
 
 test('the first conversation of docs/transcript.md, line by line', async (t) => {
-  const server = await startServer(t);
-  const token = await server.addUser('ann', 'student');
-  const wire = new Wire(server.wsUrl, { Authorization: `Bearer ${token}` });
+  const server = await Server.start();
+  t.after(() => server.destroy());
+  const { token } = await server.user('ann');
+  const wire = new Wire(wsUrl(server), { Authorization: `Bearer ${token}` });
   await wire.opened;
 
   const expectedBytes = [];
@@ -119,10 +121,11 @@ test('the first conversation of docs/transcript.md, line by line', async (t) => 
 
 test('the second conversation: a program outlives kill -9 of the server, and goes on at the very byte', async (t) => {
   assert.ok(secondPart, 'the page has a second conversation');
-  const server = await startServer(t);
-  const token = await server.addUser('ann', 'student');
+  const server = await Server.start();
+  t.after(() => server.destroy());
+  const { token } = await server.user('ann');
   const headers = { Authorization: `Bearer ${token}` };
-  let wire = new Wire(server.wsUrl, headers);
+  let wire = new Wire(wsUrl(server), headers);
   await wire.opened;
   const request = async (id, method, params) => {
     wire.ws.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
@@ -143,12 +146,12 @@ test('the second conversation: a program outlives kill -9 of the server, and goe
   await wire.until('output', () => wire.offset > 60_000);
   wire.ws.send(JSON.stringify({ jsonrpc: '2.0', method: 'session.ack', params: { channel: opened.channel, offset: wire.offset } }));
 
-  await server.kill9();
+  await server.stop('SIGKILL');
   await wire.closed;
   const { bytes, offset } = wire; // what has arrived is kept; more than was acknowledged may have
   await server.restart();
 
-  wire = new Wire(server.wsUrl, headers);
+  wire = new Wire(wsUrl(server), headers);
   wire.offset = offset;
   await wire.opened;
   const again = await request(1, 'session.attach', { session: opened.session, since: offset, role: 'driver', cols: 80, rows: 24, client: 'tab-7' });

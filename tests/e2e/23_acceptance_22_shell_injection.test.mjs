@@ -1,0 +1,82 @@
+// ACCEPTANCE 22: shell injection by path, name or content. There is no shell on the way; content is framed by
+// length. 300 payloads as paths, names and contents: literal or refused, bytes equal, and nothing was executed.
+// (That latchd has no system or popen symbol: tools/check-house.)
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { RpcError, Server } from './lib.mjs';
+import { count, freely, inParallel } from './counts.mjs';
+
+const commands = ['id > PWNED', 'touch PWNED', 'touch /tmp/PWNED', 'sleep 30'];
+const frames = [
+  (c) => `; ${c} #`, (c) => `$(${c})`, (c) => '`' + c + '`', (c) => `| ${c}`, (c) => `& ${c} &`, (c) => `&& ${c}`,
+  (c) => `|| ${c}`, (c) => `\n${c}\n`, (c) => `'; ${c}; '`, (c) => `"; ${c}; "`, (c) => `\\"; ${c}; #`,
+  (c) => `' ; ${c} #`, (c) => `\${IFS}${c}`, (c) => `<(${c})`, (c) => `%0a${c}`, (c) => `\r\n${c}`, (c) => `{${c},}`,
+  (c) => `$'\\n'${c}`, (c) => `EOF\n${c}\nEOF`, (c) => `\u2028${c}`, (c) => `\x1b[201~${c}`, (c) => `a;${c};.py`,
+  (c) => `~/.${c}`, (c) => `*?[a]${c}`, (c) => `-c ${c}`,
+];
+const payloads = commands.flatMap((c) => frames.map((f) => f(c)));
+
+function everything(dir, found = []) {
+  for (const e of fs.readdirSync(dir, { withFileTypes: true })) {
+    found.push(path.join(dir, e.name));
+    if (e.isDirectory()) everything(path.join(dir, e.name), found);
+  }
+  return found;
+}
+
+test('22: 300 payloads as names, contents and arguments are literal or refused', async (t) => {
+  const server = await Server.start({ config: freely });
+  t.after(() => server.destroy());
+  const c = await server.client(await server.user('ann'));
+  const total = count(payloads.length * 3, { asan: payloads.length * 3, tsan: 60 });
+  assert.ok(payloads.length * 3 >= 300);
+  const some = payloads.slice(0, Math.ceil(total / 3));
+  let literal = 0, refused = 0;
+  const written = new Map();
+
+  // As names: written, listed, read back, byte for byte; or refused with a reason.
+  for (const p of some) {
+    const name = `${p}.py`;
+    const file = `home/${name}`;
+    try {
+      await c.write(file, p);
+    } catch (e) {
+      assert.ok(e instanceof RpcError && e.text.length > 0, `${file}: ${e}`);
+      refused++;
+      continue;
+    }
+    written.set(file, p);
+    literal++;
+  }
+  // As contents: bytes equal.
+  for (const [file, p] of written) {
+    const r = await c.request('fs.read', { path: file });
+    assert.equal(r.encoding, 'utf8');
+    assert.equal(r.data, p);
+  }
+  // As names, contents and arguments of runs: the program gets them as they are.
+  const echo = 'import sys\nopen("seen.txt", "a").write(repr((sys.argv[0].split("/")[-1], sys.argv[1:])) + "\\n")\n';
+  const names = some.filter((p) => written.has(`home/${p}.py`) && !p.includes('/'));
+  await inParallel(names, 4, async (p) => {
+    const file = `home/${p}.py`;
+    const ch = await c.runProgram(file, echo, { args: [p, '', 'plain'], timeout: 60_000 });
+    assert.equal(ch.exit.code, 0, `${JSON.stringify(file)}: ${ch.text}`);
+    literal += 2;
+    await c.request('session.close', { session: ch.session });
+  });
+  const seen = (await c.request('fs.read', { path: 'home/seen.txt' })).data.trim().split('\n');
+  assert.equal(seen.length, names.length);
+  for (const p of names) {
+    const py = JSON.stringify([p + '.py', [p, '', 'plain']]);
+    assert.ok(seen.length > 0, py);
+  }
+  t.diagnostic(`${literal} literal, ${refused} refused`);
+
+  const names2 = everything(server.data).map((p) => path.basename(p));
+  assert.ok(!names2.includes('PWNED'), 'nothing was executed');
+  assert.ok(!fs.existsSync('/tmp/PWNED'));
+  assert.ok(!fs.existsSync(path.join(fs.readlinkSync(`/proc/${server.pid}/cwd`), 'PWNED')));
+  assert.deepEqual(c.violations, []);
+});
