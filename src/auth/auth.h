@@ -38,6 +38,7 @@ struct identity {
         struct account *account;   /* fixed, referenced */
         uint64_t expires_ms;       /* fixed, real time */
         atomic_bool revoked;       /* sockets with this identity are closed within a second */
+        atomic_uint users;         /* references outside the registry; auth's own */
 };
 
 struct auth;
@@ -76,6 +77,14 @@ _must_use_ int auth_sign_out(struct auth *a, struct identity *i); /* revokes; 0 
 
 /* Who this token is: a reference, or NULL. Reads memory; asks the store for one that it does not know. */
 _must_use_ struct identity *auth_identify(struct auth *a, const char *token);
+
+/* The same for those who must tell "nobody" from "could not look": 0 and a reference; -EACCES the token
+ * is none, expired or revoked; -errno of the store (an answer of 503, never of 401). */
+_must_use_ int auth_authenticate(struct auth *a, const char *token, struct identity **ret);
+
+/* The host uid that a user's files and programs have: the user's own where this process may give files
+ * away (root, or CAP_CHOWN), else the process's. What workspace_make_user wants; account.uid is it. */
+uid_t auth_host_uid(const struct store_user *u);
 
 /* A new user, with the password hashed here. ret_user may be NULL. -EINVAL bad name; -EEXIST; -ERANGE
  * no uid left; -EMSGSIZE password shorter than 8 or longer than 1024 bytes; -errno of the store. */

@@ -59,7 +59,12 @@ struct config {
         /* Command line only. */
         char port_file[512];     /* "" or where HOST:PORT is written */
         bool check_config, print_config;
+
+        unsigned char source[64]; /* where each setting came from, by its place in the table */
 };
+
+/* Every setting at its default; data as config_default_data has it ("" if that fails). */
+void config_defaults(struct config *ret);
 
 /* Parses the command line of latchd, then the file it names (--config), if any. 0; -EINVAL and *ret_error
  * says in words what is wrong and where (malloc'd); -ENOMEM. */

@@ -1,7 +1,8 @@
 /* store.h - what must outlive the server: users, tokens, session records. SQLite (WAL, STRICT tables,
  * numbered migrations) in DIR/latch.db behind this interface; nothing of SQLite outside src/store.
  *
- * Threads: any; each thread gets a connection of its own, closed with the store.
+ * Threads: any; a call has a connection of its own while it lasts, one of at most STORE_CONNECTIONS
+ *          that are kept until the store is closed.
  * Lock:    none may be held (every call is I/O; asserted).
  * Errors:  0 or -errno: -ENOENT no such row, -EEXIST a duplicate, -ENOSPC disk full, -EIO any other
  *          failure of the database, -EBUSY another writer held it for over 5 s, -ENOMEM. A write that
@@ -18,6 +19,8 @@
 #include "base/random.h"
 
 struct store;
+
+#define STORE_CONNECTIONS 16u /* calls at once; the next wait up to 5 s, then -EBUSY */
 
 enum role { ROLE_STUDENT, ROLE_TEACHER, ROLE_ADMIN };
 const char *role_name(enum role role);
@@ -65,6 +68,14 @@ _must_use_ int store_token_take(struct store *s, const unsigned char hash[TOKEN_
                                 enum token_kind kind, struct store_token *ret);
 _must_use_ int store_token_get(struct store *s, const unsigned char hash[TOKEN_HASH_BYTES],
                                enum token_kind kind, struct store_token *ret);
+/* Takes old and adds t for old's user (set in t) in one transaction, so neither is lost without the
+ * other. -ENOENT: there is no such old one, or it has expired by now_ms. */
+_must_use_ int store_token_exchange(struct store *s, const unsigned char old[TOKEN_HASH_BYTES],
+                                    enum token_kind old_kind, uint64_t now_ms, struct store_token *t);
+/* Removes the oldest of a user's tokens of a kind if there are more than keep. 0 and its hash; -ENOENT:
+ * there are no more than that. */
+_must_use_ int store_token_trim(struct store *s, int64_t user_id, enum token_kind kind, unsigned keep,
+                                unsigned char ret_hash[TOKEN_HASH_BYTES]);
 _must_use_ int store_token_purge(struct store *s, uint64_t now_ms); /* removes the expired */
 
 /* ---- session records ---- */
