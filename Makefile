@@ -64,7 +64,16 @@ $(2)/%: $$$$(patsubst %.c,$(BUILD)/$(1)/obj/%.o,$$$$(call main_of,$$$$*)) $(BUIL
 $(BUILD)/$(1)/test/%: $(BUILD)/$(1)/obj/tests/%.o $(BUILD)/$(1)/obj/src/base/fault.o $(BUILD)/$(1)/lib/liblatchd.a | $$$$(@D)/.dir
 	@echo "  LINK  $$@"
 	@$$(CC) $$(FLAGS_$(1)) $$(LINK) $$(FAULT_WRAP) $$(filter %.o,$$^) $(BUILD)/$(1)/lib/liblatchd.a $$(LIBS) -lcmocka -o $$@
+
+# The tests of latch have a table of their own, with classes that nest: liblatch is built with it for them.
+NESTED_$(1) := $$(patsubst %.c,$(BUILD)/$(1)/nested/%.o,$$(wildcard src/latch/*.c))
+$(BUILD)/$(1)/nested/%.o: %.c | $$$$(@D)/.dir
+	@echo "  CC    $(1) $$< (nested classes)"
+	@$$(CC) $$(CPPFLAGS) $$(NESTED_TABLE) $$(WARN) $$(HARDEN) $$(FLAGS_$(1)) -MMD -MP -c $$< -o $$@
+$(BUILD)/$(1)/obj/tests/latch/%.o: CPPFLAGS += $$(NESTED_TABLE)
+$$(filter $(BUILD)/$(1)/test/latch/%,$$(TESTS_$(1))): $$(NESTED_$(1))
 endef
+NESTED_TABLE := -DLATCH_CLASSES_HEADER='"../../tests/latch/nested_classes.h"'
 
 # The objects linked into static programs must not carry a sanitizer: those variants take them from rel.
 FAULT_CALLS := malloc calloc realloc strdup write fsync ftruncate memfd_create socketpair sendmsg recvmsg eventfd
@@ -78,7 +87,8 @@ $(foreach b,$(STATIC_tsan),$(eval $(BUILD)/tsan/bin/$(b): $(BUILD)/bin/$(b) | $(
 
 %/.dir:
 	@mkdir -p $(@D) && touch $@
-.PRECIOUS: %/.dir $(BUILD)/rel/obj/%.o $(BUILD)/asan/obj/%.o $(BUILD)/tsan/obj/%.o
+.PRECIOUS: %/.dir $(BUILD)/rel/obj/%.o $(BUILD)/asan/obj/%.o $(BUILD)/tsan/obj/%.o \
+           $(BUILD)/rel/nested/%.o $(BUILD)/asan/nested/%.o $(BUILD)/tsan/nested/%.o
 
 all: $(BINS_rel)
 all-asan: $(BINS_asan)

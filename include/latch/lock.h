@@ -85,7 +85,7 @@ struct latch_head {
         _Atomic(struct latch_thread *) owner;         /* NULL: nobody, or readers */
         _Atomic(const struct latch_site *) taken_at;  /* of the owner */
         _Atomic(const struct latch_site *) let_go_at; /* of the owner before */
-        atomic_bool alive;                            /* between init and done */
+        atomic_uint life;                             /* LATCH_ALIVE_ between init and done */
 };
 
 struct LATCH_TSA_(capability("mutex")) latch_mutex {
@@ -103,10 +103,11 @@ struct latch_cond {
         pthread_cond_t cond; /* on CLOCK_MONOTONIC */
 };
 
+/* done reports if the lock is held. */
 void latch_mutex_init(struct latch_mutex *m, enum latch_class class);
-void latch_mutex_done(struct latch_mutex *m); /* reports if it is held */
+#define latch_mutex_done(m) latch_mutex_done_(m, LATCH_HERE_())
 void latch_rwlock_init(struct latch_rwlock *l, enum latch_class class);
-void latch_rwlock_done(struct latch_rwlock *l); /* reports if it is held */
+#define latch_rwlock_done(l) latch_rwlock_done_(l, LATCH_HERE_())
 void latch_cond_init(struct latch_cond *c);
 void latch_cond_done(struct latch_cond *c);
 

@@ -8,6 +8,8 @@
 
 #include "latch/lock.h"
 
+void latch_mutex_done_(struct latch_mutex *m, const struct latch_site *site);
+void latch_rwlock_done_(struct latch_rwlock *l, const struct latch_site *site);
 void latch_mutex_take_(struct latch_mutex *m, const struct latch_site *site);
 void latch_mutex_drop_(struct latch_mutex *m, const struct latch_site *site);
 void latch_read_take_(struct latch_rwlock *l, const struct latch_site *site);

@@ -24,6 +24,7 @@ struct latch_held {
 struct latch_thread {
         char name[16]; /* as in /proc/PID/task/TID/comm */
         pid_t tid;
+        bool in_rcu; /* registered with liburcu */
         unsigned held_count;
         uint64_t held_mask; /* bit of each class that is held */
         struct latch_held held[LATCH_HELD_MAX];

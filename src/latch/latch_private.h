@@ -4,6 +4,10 @@
 #include "latch/lock.h"
 #include "latch/thread.h"
 
+/* What a lock's `life` is. Other values: it was never made. */
+#define LATCH_ALIVE_ 0x6c617463u
+#define LATCH_DEAD_  0x64656164u
+
 enum latch_violation {
         LATCH_DOUBLE_RELEASE,
         LATCH_RELEASE_BY_ANOTHER,
@@ -14,8 +18,10 @@ enum latch_violation {
         LATCH_NOT_ALIVE,
         LATCH_END_WHILE_HOLDING,
         LATCH_WAIT_WHILE_HOLDING,
+        LATCH_WAIT_WITHOUT,
         LATCH_BLOCKING_WHILE_HOLDING,
         LATCH_TOO_MANY,
+        LATCH_NOT_BEGUN,
 };
 
 /* Prints what happened, with every place and owner that is known, and aborts. `lock` and `site` may be
@@ -28,7 +34,7 @@ void latch_track_want(struct latch_head *h, const struct latch_site *site); /* b
 void latch_track_take(struct latch_head *h, const struct latch_site *site, enum latch_mode mode);
 void latch_track_drop(struct latch_head *h, const struct latch_site *site, enum latch_mode mode);
 void latch_track_init(struct latch_head *h, enum latch_class class);
-void latch_track_done(struct latch_head *h, bool held);
+void latch_track_done(struct latch_head *h, const struct latch_site *site, unsigned readers);
 
 /* The classes that may be held while `class` is taken, as a mask; transitive. */
 uint64_t latch_order_under(enum latch_class class);

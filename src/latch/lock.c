@@ -17,8 +17,8 @@ void latch_mutex_init(struct latch_mutex *m, enum latch_class class) {
         latch_track_init(&m->head, class);
 }
 
-void latch_mutex_done(struct latch_mutex *m) {
-        latch_track_done(&m->head, atomic_load(&m->head.owner) != NULL);
+void latch_mutex_done_(struct latch_mutex *m, const struct latch_site *site) {
+        latch_track_done(&m->head, site, 0);
         must(pthread_mutex_destroy(&m->mutex));
 }
 
@@ -43,9 +43,8 @@ void latch_rwlock_init(struct latch_rwlock *l, enum latch_class class) {
         latch_track_init(&l->head, class);
 }
 
-void latch_rwlock_done(struct latch_rwlock *l) {
-        latch_track_done(&l->head,
-                         atomic_load(&l->head.owner) != NULL || atomic_load(&l->readers) > 0);
+void latch_rwlock_done_(struct latch_rwlock *l, const struct latch_site *site) {
+        latch_track_done(&l->head, site, atomic_load(&l->readers));
         must(pthread_rwlock_destroy(&l->rwlock));
 }
 
@@ -89,11 +88,11 @@ void latch_cond_done(struct latch_cond *c) {
 static void before_wait(struct latch_mutex *m, const struct latch_site *site) {
         struct latch_thread *self = latch_thread_self();
 
-        if (self->held_count != 1)
-                for (unsigned i = 0; i < self->held_count; i++)
-                        if (self->held[i].lock != &m->head)
-                                latch_report(LATCH_WAIT_WHILE_HOLDING, self->held[i].lock, site,
-                                             NULL);
+        for (unsigned i = 0; i < self->held_count; i++)
+                if (self->held[i].lock != &m->head)
+                        latch_report(LATCH_WAIT_WHILE_HOLDING, self->held[i].lock, site, NULL);
+        if (!latch_holds_mutex(m))
+                latch_report(LATCH_WAIT_WITHOUT, &m->head, site, NULL);
         latch_track_drop(&m->head, site, LATCH_EXCLUSIVE);
 }
 

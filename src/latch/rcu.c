@@ -5,7 +5,14 @@
 
 struct latch_rcu latch_rcu;
 
+/* liburcu waits for registered threads alone: a read section of another protects nothing. */
+static void must_have_begun(void) {
+        if (!latch_thread_self()->in_rcu)
+                latch_report(LATCH_NOT_BEGUN, NULL, NULL, NULL);
+}
+
 void latch_rcu_enter(void) LATCH_UNCHECKED_ {
+        must_have_begun();
         rcu_read_lock();
 }
 
@@ -17,12 +24,14 @@ void latch_rcu_leave(void) LATCH_UNCHECKED_ {
 static void run_deferred(struct rcu_head *rcu) {
         struct latch_deferred *d = caa_container_of(rcu, struct latch_deferred, rcu);
 
+        latch_thread_self()->in_rcu = true; /* liburcu registers its own thread */
         LATCH_ORDER_AFTER(&latch_rcu);
         LATCH_ORDER_AFTER(d);
         d->fn(d);
 }
 
 void latch_rcu_defer(struct latch_deferred *d, void (*fn)(struct latch_deferred *d)) {
+        must_have_begun();
         d->fn = fn;
         LATCH_ORDER_BEFORE(d);
         call_rcu(&d->rcu, run_deferred);

@@ -14,8 +14,10 @@ static const char *const titles[] = {
         [LATCH_NOT_ALIVE] = "not a living lock",
         [LATCH_END_WHILE_HOLDING] = "thread ends while it holds a lock",
         [LATCH_WAIT_WHILE_HOLDING] = "waits on a condition while it holds another lock",
+        [LATCH_WAIT_WITHOUT] = "waits on a condition without holding its lock",
         [LATCH_BLOCKING_WHILE_HOLDING] = "a call that may block while a lock is held",
         [LATCH_TOO_MANY] = "too many locks held at once",
+        [LATCH_NOT_BEGUN] = "RCU used by a thread that did not call latch_thread_begin",
 };
 
 static void print_site(const char *what, const struct latch_site *site) {
@@ -24,6 +26,12 @@ static void print_site(const char *what, const struct latch_site *site) {
 }
 
 static void print_lock(const struct latch_head *lock) {
+        unsigned life = atomic_load_explicit(&lock->life, memory_order_relaxed);
+
+        if (life != LATCH_ALIVE_ && life != LATCH_DEAD_) {
+                fprintf(stderr, "  %-10s unknown at %p, never made\n", "class", (const void *)lock);
+                return; /* the rest of it is anything */
+        }
         const struct latch_thread *owner = atomic_load_explicit(&lock->owner, memory_order_relaxed);
 
         fprintf(stderr, "  %-10s %s at %p\n", "class", latch_class_name(lock->class),

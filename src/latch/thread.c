@@ -8,7 +8,6 @@
 #include "latch/rcu.h"
 
 static _Thread_local struct latch_thread self;
-static _Thread_local bool in_rcu;
 static pthread_key_t at_end;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -19,8 +18,15 @@ static void thread_ends(void *arg) {
                 latch_report(LATCH_END_WHILE_HOLDING, t->held[t->held_count - 1].lock, NULL, NULL);
 }
 
+/* A child has one thread, with another number. */
+static void forked(void) {
+        if (self.tid != 0)
+                self.tid = gettid();
+}
+
 static void make_key(void) {
-        if (pthread_key_create(&at_end, thread_ends) != 0)
+        if (pthread_key_create(&at_end, thread_ends) != 0 ||
+            pthread_atfork(NULL, NULL, forked) != 0)
                 __builtin_trap();
 }
 
@@ -39,14 +45,16 @@ void latch_thread_begin(const char *name) {
 
         strncpy(t->name, name, sizeof t->name - 1);
         (void)pthread_setname_np(pthread_self(), t->name);
-        if (!in_rcu)
+        if (!t->in_rcu)
                 rcu_register_thread();
-        in_rcu = true;
+        t->in_rcu = true;
 }
 
 void latch_thread_end(void) {
-        thread_ends(latch_thread_self());
-        if (in_rcu)
+        struct latch_thread *t = latch_thread_self();
+
+        thread_ends(t);
+        if (t->in_rcu)
                 rcu_unregister_thread();
-        in_rcu = false;
+        t->in_rcu = false;
 }

@@ -1,6 +1,7 @@
 /* track.c - who holds what: the held stack of each thread and the owner word of each lock. */
 #include <string.h>
 
+#include "base/macros.h"
 #include "latch/latch_private.h"
 
 void latch_track_init(struct latch_head *h, enum latch_class class) {
@@ -8,16 +9,22 @@ void latch_track_init(struct latch_head *h, enum latch_class class) {
         atomic_init(&h->owner, NULL);
         atomic_init(&h->taken_at, NULL);
         atomic_init(&h->let_go_at, NULL);
-        atomic_init(&h->alive, true);
+        atomic_init(&h->life, LATCH_ALIVE_);
         (void)latch_order_under(class); /* the table is judged before the first lock is taken */
 }
 
-void latch_track_done(struct latch_head *h, bool held) {
-        if (!atomic_load_explicit(&h->alive, memory_order_relaxed))
-                latch_report(LATCH_NOT_ALIVE, h, NULL, "destroyed a second time");
-        if (held)
-                latch_report(LATCH_DESTROY_WHILE_HELD, h, NULL, NULL);
-        atomic_store_explicit(&h->alive, false, memory_order_relaxed);
+static bool is_alive(const struct latch_head *h) {
+        return atomic_load_explicit(&h->life, memory_order_relaxed) == LATCH_ALIVE_;
+}
+
+void latch_track_done(struct latch_head *h, const struct latch_site *site, unsigned readers) {
+        if (!is_alive(h))
+                latch_report(LATCH_NOT_ALIVE, h, site, "destroyed before init or a second time");
+        if (atomic_load_explicit(&h->owner, memory_order_relaxed))
+                latch_report(LATCH_DESTROY_WHILE_HELD, h, site, NULL);
+        if (readers > 0)
+                latch_report(LATCH_DESTROY_WHILE_HELD, h, site, "by readers");
+        atomic_store_explicit(&h->life, LATCH_DEAD_, memory_order_relaxed);
 }
 
 static struct latch_held *find_held(struct latch_thread *self, const struct latch_head *h) {
@@ -29,15 +36,14 @@ static struct latch_held *find_held(struct latch_thread *self, const struct latc
 
 void latch_track_want(struct latch_head *h, const struct latch_site *site) {
         struct latch_thread *self = latch_thread_self();
-        uint64_t bit = UINT64_C(1) << h->class;
 
-        if (!atomic_load_explicit(&h->alive, memory_order_relaxed))
+        if (!is_alive(h))
                 latch_report(LATCH_NOT_ALIVE, h, site, "taken before init or after done");
         if (self->held_mask == 0)
                 return;
         if (find_held(self, h))
                 latch_report(LATCH_RECURSION, h, site, NULL);
-        if (self->held_mask & bit)
+        if (self->held_mask & UINT64_C(1) << h->class)
                 latch_report(LATCH_SAME_CLASS, h, site, NULL);
         if (self->held_mask & ~latch_order_under(h->class))
                 latch_report(LATCH_INVERSION, h, site, NULL);
@@ -56,11 +62,21 @@ void latch_track_take(struct latch_head *h, const struct latch_site *site, enum 
         }
 }
 
-/* Not on our stack: another holds it, or nobody does any more. */
-static _Noreturn void report_foreign(struct latch_head *h, const struct latch_site *site) {
-        bool owned = atomic_load_explicit(&h->owner, memory_order_relaxed) != NULL;
+/* Whether anybody holds it; only a rwlock is held shared. */
+static bool is_held(struct latch_head *h, enum latch_mode mode) {
+        if (atomic_load_explicit(&h->owner, memory_order_relaxed))
+                return true;
+        return mode == LATCH_SHARED &&
+               atomic_load(&CONTAINER_OF(h, struct latch_rwlock, head)->readers) > 0;
+}
 
-        latch_report(owned ? LATCH_RELEASE_BY_ANOTHER : LATCH_DOUBLE_RELEASE, h, site, NULL);
+/* Not on our stack: another holds it, or nobody does any more. */
+static _Noreturn void report_foreign(struct latch_head *h, const struct latch_site *site,
+                                     enum latch_mode mode) {
+        if (!is_alive(h))
+                latch_report(LATCH_NOT_ALIVE, h, site, "let go before init or after done");
+        latch_report(is_held(h, mode) ? LATCH_RELEASE_BY_ANOTHER : LATCH_DOUBLE_RELEASE, h, site,
+                     NULL);
 }
 
 void latch_track_drop(struct latch_head *h, const struct latch_site *site, enum latch_mode mode) {
@@ -68,7 +84,7 @@ void latch_track_drop(struct latch_head *h, const struct latch_site *site, enum 
         struct latch_held *held = find_held(self, h);
 
         if (!held || held->mode != mode)
-                report_foreign(h, site);
+                report_foreign(h, site, mode);
         size_t above = (size_t)(&self->held[self->held_count] - (held + 1));
         memmove(held, held + 1, above * sizeof *held);
         self->held_count--;

@@ -1,0 +1,389 @@
+/* Each violation of liblatch's list, planted in a child process; its report is read from stderr. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/fd.h"
+#include "latch/lock.h"
+#include "latch/rcu.h"
+#include "latch/thread.h"
+
+#define CHILD_DEADLINE_S 20
+#define REPORT_MAX       8192
+
+/* Where the child stood: lines, read by the parent. */
+static int *line;
+#define MARK(i)       line[i] = __LINE__
+#define MARK_ABOVE(i) line[i] = __LINE__ - 1
+#define TAKE(p)       latch_mutex_take_(p, LATCH_HERE_())
+#define DROP(p)       latch_mutex_drop_(p, LATCH_HERE_())
+
+static struct latch_mutex outer, middle, inner, other_outer;
+static struct latch_rwlock table;
+static struct latch_cond cond;
+
+static void make_locks(void) {
+        latch_mutex_init(&outer, LATCH_CLASS_outer);
+        latch_mutex_init(&other_outer, LATCH_CLASS_outer);
+        latch_mutex_init(&middle, LATCH_CLASS_middle);
+        latch_mutex_init(&inner, LATCH_CLASS_inner);
+        latch_rwlock_init(&table, LATCH_CLASS_beside);
+        latch_cond_init(&cond);
+}
+
+/* Another thread, which holds until the process ends. */
+static pthread_barrier_t taken;
+static _Noreturn void rest(void) {
+        pthread_barrier_wait(&taken);
+        for (;;)
+                pause();
+}
+
+static void *hold_outer(void *arg) LATCH_UNCHECKED_ {
+        (void)arg;
+        latch_thread_begin("holder");
+        TAKE(&outer), MARK(0);
+        rest();
+}
+
+static void *hold_table_for_reading(void *arg) LATCH_UNCHECKED_ {
+        (void)arg;
+        latch_thread_begin("holder");
+        latch_read_take_(&table, LATCH_HERE_());
+        rest();
+}
+
+static void let_another(void *(*hold)(void *)) {
+        pthread_t t;
+
+        assert_int_equal(pthread_barrier_init(&taken, NULL, 2), 0);
+        assert_int_equal(pthread_create(&t, NULL, hold, NULL), 0);
+        pthread_barrier_wait(&taken);
+}
+
+static void plant_double_release(void) LATCH_UNCHECKED_ {
+        TAKE(&outer);
+        DROP(&outer), MARK(0);
+        MARK(1), DROP(&outer);
+}
+
+static void plant_release_by_another(void) LATCH_UNCHECKED_ {
+        let_another(hold_outer);
+        MARK(1), DROP(&outer);
+}
+
+static void plant_release_of_anothers_reading(void) LATCH_UNCHECKED_ {
+        let_another(hold_table_for_reading);
+        MARK(0), latch_read_drop_(&table, LATCH_HERE_());
+}
+
+static void plant_recursion(void) LATCH_UNCHECKED_ {
+        LATCH_GUARD(outer, &outer);
+        MARK_ABOVE(0);
+        MARK(1), TAKE(&outer);
+}
+
+static void plant_recursive_reading(void) LATCH_UNCHECKED_ {
+        LATCH_GUARD_READ(beside, &table);
+        MARK_ABOVE(0);
+        MARK(1), latch_read_take_(&table, LATCH_HERE_());
+}
+
+static void plant_inversion(void) LATCH_UNCHECKED_ {
+        LATCH_GUARD(inner, &inner);
+        MARK_ABOVE(0);
+        MARK(1), TAKE(&outer);
+}
+
+static void plant_inversion_against_a_reader(void) LATCH_UNCHECKED_ {
+        LATCH_GUARD_READ(beside, &table);
+        MARK_ABOVE(0);
+        MARK(1), TAKE(&middle);
+}
+
+static void plant_same_class(void) LATCH_UNCHECKED_ {
+        LATCH_GUARD(outer, &outer);
+        MARK_ABOVE(0);
+        MARK(1), TAKE(&other_outer);
+}
+
+static void plant_destroy_while_held(void) LATCH_UNCHECKED_ {
+        LATCH_GUARD(outer, &outer);
+        MARK_ABOVE(0);
+        MARK(1), latch_mutex_done(&outer);
+}
+
+static void plant_destroy_while_another_holds(void) LATCH_UNCHECKED_ {
+        let_another(hold_outer);
+        MARK(1), latch_mutex_done(&outer);
+}
+
+static void plant_destroy_while_read(void) LATCH_UNCHECKED_ {
+        let_another(hold_table_for_reading);
+        MARK(0), latch_rwlock_done(&table);
+}
+
+static void plant_use_before_init(void) LATCH_UNCHECKED_ {
+        static struct latch_mutex never;
+
+        MARK(0), TAKE(&never);
+}
+
+static void plant_use_of_garbage(void) LATCH_UNCHECKED_ {
+        struct latch_mutex garbage;
+
+        memset(&garbage, 0xa5, sizeof garbage);
+        MARK(0), TAKE(&garbage);
+}
+
+static void plant_use_after_done(void) LATCH_UNCHECKED_ {
+        latch_mutex_done(&outer);
+        MARK(0), TAKE(&outer);
+}
+
+static void plant_release_after_done(void) LATCH_UNCHECKED_ {
+        latch_mutex_done(&outer);
+        MARK(0), DROP(&outer);
+}
+
+static void plant_done_twice(void) LATCH_UNCHECKED_ {
+        latch_mutex_done(&outer);
+        MARK(0), latch_mutex_done(&outer);
+}
+
+static void *leave_while_holding(void *arg) LATCH_UNCHECKED_ {
+        (void)arg;
+        latch_thread_begin("leaver");
+        TAKE(&middle), MARK(0);
+        return NULL;
+}
+
+static void plant_end_while_holding(void) {
+        pthread_t t;
+
+        assert_int_equal(pthread_create(&t, NULL, leave_while_holding, NULL), 0);
+        pthread_join(t, NULL);
+}
+
+static void plant_leave_rcu_while_holding(void) LATCH_UNCHECKED_ {
+        LATCH_GUARD(outer, &outer);
+        MARK_ABOVE(0);
+        latch_thread_end();
+}
+
+static void plant_wait_while_holding(void) LATCH_UNCHECKED_ {
+        LATCH_GUARD(outer, &outer);
+        MARK_ABOVE(0);
+        LATCH_GUARD(inner, &inner);
+        MARK(1), latch_cond_wait(&cond, &inner);
+}
+
+static void plant_wait_without_the_lock(void) LATCH_UNCHECKED_ {
+        MARK(0), (void)latch_cond_wait_until(&cond, &inner, 0);
+}
+
+static void plant_blocking(void) LATCH_UNCHECKED_ {
+        LATCH_GUARD(outer, &outer);
+        LATCH_GUARD(inner, &inner);
+        MARK_ABOVE(0);
+        MARK(1), latch_blocking("reading a socket");
+}
+
+static void plant_too_many(void) LATCH_UNCHECKED_ {
+        static struct latch_mutex tower[LATCH_HELD_MAX + 1];
+
+        for (unsigned i = 0; i <= LATCH_HELD_MAX; i++) {
+                latch_mutex_init(&tower[i], LATCH_CLASS_t1 + i);
+                MARK(0), TAKE(&tower[i]);
+        }
+}
+
+static void *read_without_begin(void *arg) LATCH_UNCHECKED_ {
+        (void)arg;
+        latch_rcu_enter();
+        latch_rcu_leave();
+        return NULL;
+}
+
+static void plant_rcu_without_begin(void) {
+        pthread_t t;
+
+        assert_int_equal(pthread_create(&t, NULL, read_without_begin, NULL), 0);
+        pthread_join(t, NULL);
+}
+
+#define PLANTED(f) #f, f
+/* Reports are matched line by line: {L0} is the line of MARK(0). */
+static const struct violation {
+        const char *name;
+        void (*plant)(void);
+        const char *report[8];
+} violations[] = {
+        {PLANTED(plant_double_release),
+         {"latch: double release\n", "thread     culprit (tid",
+          "at         {L1} (plant_double_release)", "class      outer at 0x", "owner      none",
+          "let go at  {L0} (plant_double_release)"}},
+        {PLANTED(plant_release_by_another),
+         {"latch: release by another thread\n", "thread     culprit",
+          "at         {L1} (plant_release", "class      outer", "owner      holder (tid",
+          "taken at   {L0} (hold_outer)"}},
+        {PLANTED(plant_release_of_anothers_reading),
+         {"latch: release by another thread\n", "thread     culprit",
+          "at         {L0} (plant_release", "class      beside"}},
+        {PLANTED(plant_recursion),
+         {"latch: recursion", "thread     culprit", "at         {L1} (plant_recursion)",
+          "class      outer", "owner      culprit", "taken at   {L0} (plant_recursion)"}},
+        {PLANTED(plant_recursive_reading),
+         {"latch: recursion", "at         {L1} (plant_rec", "class      beside",
+          "held       beside (read) at 0x", ", taken at {L0} (plant_recursive_reading)"}},
+        {PLANTED(plant_inversion),
+         {"latch: inversion", "thread     culprit", "at         {L1} (plant_inversion)",
+          "class      outer", "owner      none", "held       inner at 0x",
+          ", taken at {L0} (plant_inversion)"}},
+        {PLANTED(plant_inversion_against_a_reader),
+         {"latch: inversion", "at         {L1} (plant_inv", "class      middle",
+          "held       beside (read) at 0x", ", taken at {L0} (plant_inversion_against_a_reader)"}},
+        {PLANTED(plant_same_class),
+         {"latch: two locks of one class at once\n", "thread     culprit",
+          "at         {L1} (plant_same_class)", "class      outer", "held       outer at 0x",
+          ", taken at {L0} (plant_same_class)"}},
+        {PLANTED(plant_destroy_while_held),
+         {"latch: destroyed while held\n", "thread     culprit", "at         {L1} (plant_destroy",
+          "class      outer", "owner      culprit", "taken at   {L0} (plant_destroy_while_held)"}},
+        {PLANTED(plant_destroy_while_another_holds),
+         {"latch: destroyed while held\n", "thread     culprit", "at         {L1} (plant_destroy",
+          "class      outer", "owner      holder", "taken at   {L0} (hold_outer)"}},
+        {PLANTED(plant_destroy_while_read),
+         {"latch: destroyed while held: by readers\n", "at         {L0} (plant_destroy",
+          "class      beside"}},
+        {PLANTED(plant_use_before_init),
+         {"latch: not a living lock: taken before init or after done\n", "thread     culprit",
+          "at         {L0} (plant_use_before_init)", "class      unknown at 0x"}},
+        {PLANTED(plant_use_of_garbage),
+         {"latch: not a living lock", "at         {L0} (plant_use_of_garbage)",
+          "class      unknown at 0x"}},
+        {PLANTED(plant_use_after_done),
+         {"latch: not a living lock: taken before init or after done\n",
+          "at         {L0} (plant_use_after_done)", "class      outer"}},
+        {PLANTED(plant_release_after_done),
+         {"latch: not a living lock: let go before init or after done\n",
+          "at         {L0} (plant_release_after_done)", "class      outer"}},
+        {PLANTED(plant_done_twice),
+         {"latch: not a living lock: destroyed before init or a second time\n",
+          "at         {L0} (plant_done_twice)", "class      outer"}},
+        {PLANTED(plant_end_while_holding),
+         {"latch: thread ends while it holds a lock\n", "thread     leaver", "class      middle",
+          "owner      leaver", "taken at   {L0} (leave_while_holding)"}},
+        {PLANTED(plant_leave_rcu_while_holding),
+         {"latch: thread ends while it holds a lock\n", "thread     culprit", "class      outer",
+          "taken at   {L0} (plant_leave_rcu_while_holding)"}},
+        {PLANTED(plant_wait_while_holding),
+         {"latch: waits on a condition while it holds another lock\n", "thread     culprit",
+          "at         {L1} (plant_wait_while_holding)", "class      outer", "owner      culprit",
+          "taken at   {L0} (plant_wait_while_holding)"}},
+        {PLANTED(plant_wait_without_the_lock),
+         {"latch: waits on a condition without holding its lock\n", "thread     culprit",
+          "at         {L0} (plant_wait_without_the_lock)", "class      inner", "owner      none"}},
+        {PLANTED(plant_blocking),
+         {"latch: a call that may block while a lock is held: reading a socket\n",
+          "thread     culprit", "at         {L1} (plant_blocking)", "class      inner",
+          "owner      culprit", "taken at   {L0} (plant_blocking)", "held       outer at 0x"}},
+        {PLANTED(plant_too_many),
+         {"latch: too many locks held at once\n", "thread     culprit",
+          "at         {L0} (plant_too", "class      t17", "held       t1 at 0x", " t16 at 0x"}},
+        {PLANTED(plant_rcu_without_begin),
+         {"latch: RCU used by a thread that did not call latch_thread_begin\n"}},
+};
+
+/* The violation runs in a child; what it says goes to report[]. How the child ended. */
+static int run_planted(const struct violation *v, char report[REPORT_MAX]) {
+        _cleanup_(fd_closep) int in = -1;
+        int fds[2], status;
+
+        assert_int_equal(pipe(fds), 0);
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                alarm(CHILD_DEADLINE_S);
+                dup2(fds[1], STDERR_FILENO);
+                signal(SIGABRT, SIG_DFL); /* cmocka would take it for its own */
+                latch_thread_begin("culprit");
+                make_locks();
+                v->plant();
+                _exit(0);
+        }
+        fd_close(fds[1]);
+        in = fds[0];
+        ssize_t n = fd_read_full(in, report, REPORT_MAX - 1);
+        assert_true(n >= 0);
+        report[n] = '\0';
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        return status;
+}
+
+/* "at {L0} x" with the place of MARK(0) in it. */
+static void fill_in(const char *pattern, char *to, size_t size) {
+        const char *mark = strstr(pattern, "{L");
+
+        if (mark)
+                snprintf(to, size, "%.*s%s:%d%s", (int)(mark - pattern), pattern, __FILE__,
+                         line[mark[2] - '0'], mark + 4);
+        else
+                snprintf(to, size, "%s", pattern);
+}
+
+static void test_is_reported(void **state) {
+        const struct violation *v = *state;
+        char report[REPORT_MAX], want[256];
+
+        int status = run_planted(v, report);
+        if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
+                fail_msg("%s: not stopped (status %x):\n%s", v->name, (unsigned)status, report);
+        for (size_t i = 0; i < ELEMENTS(v->report) && v->report[i]; i++) {
+                fill_in(v->report[i], want, sizeof want);
+                if (!strstr(report, want))
+                        fail_msg("%s: no \"%s\" in:\n%s", v->name, want, report);
+        }
+}
+
+static void plant_nothing(void) LATCH_UNCHECKED_ {
+        LATCH_GUARD(outer, &outer);
+        LATCH_GUARD(middle, &middle);
+        LATCH_GUARD(inner, &inner);
+}
+
+/* The harness itself can tell: the same road without a violation ends in peace. */
+static void test_no_violation_no_report(void **state) {
+        static const struct violation none = {PLANTED(plant_nothing), {NULL}};
+        char report[REPORT_MAX];
+
+        (void)state;
+        assert_int_equal(run_planted(&none, report), 0);
+        assert_string_equal(report, "");
+}
+
+int main(void) {
+        struct CMUnitTest tests[ELEMENTS(violations) + 1] = {
+                cmocka_unit_test(test_no_violation_no_report),
+        };
+
+        line = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        CHECK(line != MAP_FAILED);
+        for (size_t i = 0; i < ELEMENTS(violations); i++)
+                tests[i + 1] =
+                        (struct CMUnitTest){.name = violations[i].name,
+                                            .test_func = test_is_reported,
+                                            .initial_state = (void *)(uintptr_t)&violations[i]};
+        return cmocka_run_group_tests_name("violations", tests, NULL, NULL);
+}
