@@ -93,7 +93,7 @@ int registry_add(struct registry *reg, struct registry_item *item) {
         unsigned long hash = hash_of(reg, item->key, item->key_n);
         int r = 0;
 
-        LATCH_WITH (registry, &reg->lock) {
+        LATCH_WITH(registry, &reg->lock) {
                 latch_rcu_enter();
                 r = add_locked(reg, hash, item);
                 latch_rcu_leave();
@@ -106,7 +106,7 @@ int registry_replace(struct registry *reg, struct registry_item *item,
         unsigned long hash = hash_of(reg, item->key, item->key_n);
         int r = 0;
 
-        LATCH_WITH (registry, &reg->lock) {
+        LATCH_WITH(registry, &reg->lock) {
                 latch_rcu_enter();
                 r = replace_locked(reg, hash, item, ret_old);
                 latch_rcu_leave();
@@ -138,7 +138,7 @@ bool registry_remove(struct registry *reg, struct registry_item *item) {
         bool was_in = false;
 
         CHECK(item->home == reg);
-        LATCH_WITH (registry, &reg->lock) {
+        LATCH_WITH(registry, &reg->lock) {
                 latch_rcu_enter();
                 was_in = withdraw_locked(reg, item);
                 latch_rcu_leave();
@@ -154,7 +154,7 @@ bool registry_remove_generation(struct registry *reg, const void *key, size_t n,
         unsigned long hash = hash_of(reg, key, n);
         struct registry_item *item = NULL;
 
-        LATCH_WITH (registry, &reg->lock) {
+        LATCH_WITH(registry, &reg->lock) {
                 latch_rcu_enter();
                 item = lookup(reg, hash, &want);
                 if (item && (item->generation != generation || !withdraw_locked(reg, item)))
