@@ -27,7 +27,7 @@ struct rpc_request {
         json_t *params;            /* an object that the method's schema has passed; borrowed */
         uint64_t number;           /* for log lines: req= */
         /* set by the handler: */
-        void (*after_reply)(struct rpc_request *r); /* runs once the reply is queued, before the next thing */
+        void (*after_reply)(struct rpc_request *r); /* of success: runs once the reply is queued, before the next thing */
         void *after_arg;
         char code[24];             /* a wire code of data.code that says more than errno; "" = by errno */
         char message[256];         /* what to tell the user */
@@ -41,7 +41,8 @@ typedef int rpc_handler(struct rpc_request *r, json_t **ret);
 /* The handler's words for an error: `return rpc_fail(r, -EBUSY, "busy", "that file is running");` code may be NULL. */
 int rpc_fail(struct rpc_request *r, int error, const char *code, const char *fmt, ...) _printf_(4, 5);
 
-/* One letter a type: s string, i integer >= 0, b boolean, o object of strings, a array of strings, n number. */
+/* One letter a type: s string without NUL, S string that may hold one (read its length, too), i integer >= 0,
+ * n number, b boolean, o object of strings, a array of strings, O object that the handler looks into. */
 struct rpc_param {
         const char *name;
         char type;

@@ -1,0 +1,389 @@
+/* rpc.c - the methods, and a text's way to one reply: decoded, judged, queued, carried out, answered.
+ *
+ * What is refused is answered on the connection's thread; what is queued is answered by job_run alone.
+ * A job refers to all that it needs (port, account, session, method), so it is carried out whatever goes
+ * away meanwhile. The contract is in rpc/rpc.h.
+ */
+#include "rpc/rpc.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "rpc/rpc_private.h"
+
+#define RPC_UNDER_WAY_MAX 128u /* requests of one socket received and not answered */
+#define RPC_QUEUED_MAX_NS                                                                          \
+        (UINT64_C(10) * 1000000000) /* a request that waits longer is answered "timeout" */
+
+struct rpc {
+        struct pool *pool;
+        struct sessions *sessions;
+        struct registry *methods; /* of rpc_method_item */
+        _Atomic uint64_t number;
+};
+
+struct rpc_job {
+        struct pool_job job;
+        struct rpc_request request;     /* port, account and session are referenced */
+        struct rpc_method_item *method; /* referenced */
+        struct rpc_call call;           /* owned */
+        uint64_t received_ns;
+        bool answered;
+};
+
+/* An acknowledgement is carried out where it is read: it must not wait behind the requests whose output it
+ * makes room for. */
+static const struct rpc_method method_ack = {
+        .name = "session.ack",
+        .params = {{"channel", 'i', true}, {"offset", 'i', true}},
+};
+
+/* ---- methods ---- */
+
+static void method_reclaim(struct registry_item *item) {
+        free(CONTAINER_OF(item, struct rpc_method_item, item));
+}
+
+static const struct rpc_param *method_param(const struct rpc_method *m, const char *name) {
+        for (size_t i = 0; i < RPC_PARAMS_MAX && m->params[i].name; i++)
+                if (str_eq(m->params[i].name, name))
+                        return &m->params[i];
+        return NULL;
+}
+
+/* A strand is chosen by a parameter: the schema has to ask for it. */
+static void check_method(const struct rpc_method *m) {
+        const struct rpc_param *session = method_param(m, "session"),
+                               *channel = method_param(m, "channel");
+
+        CHECK(m->name && m->handle);
+        CHECK(m->order != RPC_BY_SESSION || (session && session->type == 's' && session->required));
+        CHECK(m->order != RPC_BY_CHANNEL || (channel && channel->type == 'i' && channel->required));
+        for (size_t i = 0; i < RPC_PARAMS_MAX && m->params[i].name; i++)
+                CHECK(m->params[i].type && strchr("sSinboaO", m->params[i].type));
+}
+
+static size_t strings_size(const struct rpc_method *m) {
+        size_t n = strlen(m->name) + 1;
+
+        for (size_t i = 0; i < RPC_PARAMS_MAX && m->params[i].name; i++)
+                n += strlen(m->params[i].name) + 1;
+        return n;
+}
+
+static struct rpc_method_item *method_copy(struct registry *methods, const struct rpc_method *m) {
+        struct rpc_method_item *copy = calloc(1, sizeof *copy + strings_size(m));
+
+        if (!copy)
+                return NULL;
+        char *at = copy->strings;
+        copy->m = *m;
+        copy->m.name = strcpy(at, m->name);
+        for (size_t i = 0; i < RPC_PARAMS_MAX && m->params[i].name; i++) {
+                at += strlen(at) + 1;
+                copy->m.params[i].name = strcpy(at, m->params[i].name);
+        }
+        registry_item_init(methods, &copy->item, copy->m.name, strlen(copy->m.name));
+        return copy;
+}
+
+int rpc_add(struct rpc *rpc, const struct rpc_method *m) {
+        check_method(m);
+
+        struct rpc_method_item *copy = method_copy(rpc->methods, m);
+        if (!copy)
+                return -ENOMEM;
+        int r = registry_add(rpc->methods, &copy->item);
+        registry_item_unref(&copy->item);
+        return r;
+}
+
+bool rpc_remove(struct rpc *rpc, const char *name) {
+        struct registry_item *item = registry_find(rpc->methods, name, strlen(name));
+        bool there = item && registry_remove(rpc->methods, item);
+
+        registry_item_unref(item);
+        return there;
+}
+
+void *rpc_context(const struct rpc_request *r) {
+        return CONTAINER_OF(r, const struct rpc_job, request)->method->m.context;
+}
+
+int rpc_new(const struct rpc_deps *deps, struct rpc **ret) {
+        struct rpc *rpc = calloc(1, sizeof *rpc);
+
+        if (!rpc)
+                return -ENOMEM;
+        rpc->pool = deps->pool;
+        rpc->sessions = deps->sessions;
+        int r = registry_new(RPC_METHODS_MAX, method_reclaim, &rpc->methods);
+        if (r < 0) {
+                free(rpc);
+                return r;
+        }
+        json_object_seed(
+                0); /* from the kernel, before the first object: not twice by two threads */
+        *ret = rpc;
+        return 0;
+}
+
+struct rpc *rpc_free(struct rpc *rpc) {
+        struct registry_item **items;
+        size_t n;
+
+        if (!rpc)
+                return NULL;
+        int r = registry_list(rpc->methods, &items, &n);
+        CHECK(r == 0);
+        for (size_t i = 0; i < n; i++)
+                registry_remove(rpc->methods, items[i]);
+        registry_list_free(items, n);
+        registry_free(rpc->methods);
+        free(rpc);
+        return NULL;
+}
+
+/* ---- carrying out ---- */
+
+static void log_wrong(const struct rpc_job *j, int error, const struct rpc_wrong *w) {
+        enum log_level level = str_eq(w->code, "internal")      ? LOG_ERROR
+                               : str_eq(w->code, "unavailable") ? LOG_WARN
+                                                                : LOG_DEBUG;
+        char number[24];
+
+        snprintf(number, sizeof number, "%llx", (unsigned long long)j->request.number);
+        log_event(level, "rpc.error", LOG_S("req", number), LOG_S("user", j->request.account->name),
+                  LOG_S("method", j->method->m.name), LOG_S("code", w->code), LOG_E(error),
+                  LOG_S("message", w->message));
+}
+
+static void log_done(const struct rpc_job *j) {
+        char number[24];
+
+        snprintf(number, sizeof number, "%llx", (unsigned long long)j->request.number);
+        log_event(LOG_DEBUG, "rpc.done", LOG_S("req", number),
+                  LOG_S("user", j->request.account->name), LOG_S("method", j->method->m.name),
+                  LOG_I("us", (clock_mono_ns() - j->received_ns) / 1000));
+}
+
+/* The one place that answers what was queued. */
+static void answer(struct rpc_job *j, int error, json_t *result) {
+        struct rpc_wrong w = {0};
+
+        CHECK(!j->answered);
+        j->answered = true;
+        if (error < 0) {
+                rpc_wrong_of(&j->request, error, &w);
+                log_wrong(j, error, &w);
+        } else {
+                log_done(j);
+        }
+        if (!j->call.notification && error < 0)
+                rpc_reply_wrong(j->request.port, j->call.id, &w);
+        else if (!j->call.notification)
+                rpc_reply_result(j->request.port, j->call.id, result);
+        rpc_wrong_done(&w);
+}
+
+static void job_run(struct pool_job *job) {
+        struct rpc_job *j = CONTAINER_OF(job, struct rpc_job, job);
+        json_t *result = NULL;
+        int r = job->late ? -ETIMEDOUT : j->method->m.handle(&j->request, &result);
+
+        answer(j, r, result);
+        if (r == 0 && j->request.after_reply)
+                j->request.after_reply(&j->request);
+        json_decref(result);
+        json_decref(j->request.data);
+        j->request.data = NULL;
+        atomic_fetch_sub(&j->request.port->requests, 1);
+}
+
+static void job_free(struct pool_job *job) {
+        struct rpc_job *j = CONTAINER_OF(job, struct rpc_job, job);
+        struct port *port = j->request.port;
+
+        rpc_call_done(&j->call);
+        session_unref(j->request.session);
+        account_unref(j->request.account);
+        registry_item_unref(&j->method->item);
+        free(j);
+        port->ops->unref(port);
+}
+
+/* ---- judging ---- */
+
+static struct rpc_method_item *find_method(struct rpc *rpc, const struct rpc_call *c) {
+        struct registry_item *item = registry_find(rpc->methods, c->method, c->method_n);
+
+        return item ? CONTAINER_OF(item, struct rpc_method_item, item) : NULL;
+}
+
+static int find_session(struct rpc *rpc, struct port *port, const struct rpc_method *m,
+                        const json_t *params, struct session **ret, struct rpc_wrong *ret_wrong) {
+        const char *id = json_string_value(json_object_get(params, "session"));
+        json_int_t channel = json_integer_value(json_object_get(params, "channel"));
+
+        if (m->order == RPC_BY_SESSION)
+                *ret = sessions_find(rpc->sessions, port->identity->account, id);
+        else if (m->order == RPC_BY_CHANNEL)
+                *ret = channel <= UINT32_MAX ? port_session(port, (uint32_t)channel) : NULL;
+        if (m->order == RPC_ANY || *ret)
+                return 0;
+        rpc_wrong_set(ret_wrong, RPC_SERVER, "not_found",
+                      m->order == RPC_BY_SESSION ? "there is no such session"
+                                                 : "there is no such channel");
+        return -ENOENT;
+}
+
+/* 0, and *ret_session (may be NULL) is referenced; or what is wrong. */
+static int judge(struct rpc *rpc, struct port *port, const struct rpc_method_item *item,
+                 const json_t *params, struct session **ret_session, struct rpc_wrong *ret_wrong) {
+        const struct account *account = port->identity->account;
+
+        if (!identity_valid(port->identity)) {
+                rpc_wrong_set(ret_wrong, RPC_SERVER, "forbidden", "you are not signed in any more");
+                return -EACCES;
+        }
+        if (!item) {
+                rpc_wrong_set(ret_wrong, RPC_METHOD, NULL, "there is no such method");
+                return -EOPNOTSUPP;
+        }
+        if (account->role < item->m.least) {
+                rpc_wrong_set(ret_wrong, RPC_SERVER, "forbidden", "%s is for %ss", item->m.name,
+                              role_name(item->m.least));
+                return -EACCES;
+        }
+        int r = rpc_params_check(&item->m, params, ret_wrong);
+        if (r < 0)
+                return r;
+        return find_session(rpc, port, &item->m, params, ret_session, ret_wrong);
+}
+
+static struct rpc_job *job_new(struct rpc *rpc, struct port *port, struct rpc_call *c) {
+        struct rpc_job *j = calloc(1, sizeof *j);
+
+        if (!j)
+                return NULL;
+        j->received_ns = clock_mono_ns();
+        j->call = *c;
+        *c = (struct rpc_call){.id = "null"};
+        j->request = (struct rpc_request){
+                .port = port->ops->ref(port),
+                .account = account_ref(port->identity->account),
+                .params = j->call.params,
+                .number = atomic_fetch_add(&rpc->number, 1) + 1,
+        };
+        j->job = (struct pool_job){
+                .run = job_run,
+                .after = job_free,
+                .turn = &j->request.account->turn,
+                .deadline_ns = j->received_ns + RPC_QUEUED_MAX_NS,
+        };
+        return j;
+}
+
+/* Takes its place among the socket's requests. False: there are too many. */
+static bool port_enter(struct port *port) {
+        if (atomic_fetch_add(&port->requests, 1) < RPC_UNDER_WAY_MAX)
+                return true;
+        atomic_fetch_sub(&port->requests, 1);
+        return false;
+}
+
+static void refuse(struct port *port, const struct rpc_call *c, struct rpc_wrong *w) {
+        if (!c->notification)
+                rpc_reply_wrong(port, c->id, w);
+        rpc_wrong_done(w);
+}
+
+static void refuse_busy(struct rpc *rpc, struct port *port, const struct rpc_call *c, int error) {
+        struct rpc_wrong w;
+
+        if (error == -ESHUTDOWN) {
+                rpc_wrong_set(&w, RPC_SERVER, "unavailable", "the server is shutting down");
+        } else {
+                rpc_wrong_set(&w, RPC_SERVER, "busy", "there are too many requests at once");
+                rpc_wrong_retry(&w, pool_retry_after_ms(rpc->pool));
+        }
+        refuse(port, c, &w);
+}
+
+/* Takes the references of method and session. */
+static void submit(struct rpc *rpc, struct port *port, struct rpc_call *c,
+                   struct rpc_method_item *method, struct session *session) {
+        struct rpc_job *j = port_enter(port) ? job_new(rpc, port, c) : NULL;
+
+        if (!j) {
+                refuse_busy(rpc, port, c, -EBUSY);
+                session_unref(session);
+                registry_item_unref(&method->item);
+                return;
+        }
+        j->method = method;
+        j->request.session = session;
+        j->job.strand = session ? session_strand(session) : NULL;
+        int r = pool_submit(rpc->pool, &j->job);
+        if (r < 0) {
+                refuse_busy(rpc, port, &j->call, r);
+                atomic_fetch_sub(&port->requests, 1);
+                job_free(&j->job);
+        }
+}
+
+static void receive_ack(struct rpc *rpc, struct port *port, const struct rpc_call *c) {
+        json_int_t channel = json_integer_value(json_object_get(c->params, "channel"));
+        json_int_t offset = json_integer_value(json_object_get(c->params, "offset"));
+        struct rpc_wrong w;
+
+        if (rpc_params_check(&method_ack, c->params, &w) < 0) {
+                refuse(port, c, &w);
+        } else if (channel > UINT32_MAX ||
+                   !sessions_ack(rpc->sessions, port, (uint32_t)channel, (uint64_t)offset)) {
+                rpc_wrong_set(
+                        &w, RPC_PARAMS, NULL,
+                        "no such channel, or not an offset between the last and what was sent");
+                refuse(port, c, &w);
+        } else if (!c->notification) {
+                rpc_reply_result(port, c->id, NULL);
+        }
+}
+
+static void dispatch(struct rpc *rpc, struct port *port, struct rpc_call *c) {
+        if (c->method_n == strlen(method_ack.name) && str_eq(c->method, method_ack.name)) {
+                receive_ack(rpc, port, c);
+                return;
+        }
+
+        struct rpc_method_item *method = find_method(rpc, c);
+        struct session *session = NULL;
+        struct rpc_wrong w;
+
+        if (judge(rpc, port, method, c->params, &session, &w) == 0) {
+                submit(rpc, port, c, method, session);
+                return;
+        }
+        refuse(port, c, &w);
+        if (method)
+                registry_item_unref(&method->item);
+}
+
+void rpc_receive(struct rpc *rpc, struct port *port, const char *text, size_t n) {
+        struct rpc_call call;
+        struct rpc_wrong w;
+
+        if (rpc_decode(text, n, &call, &w) == 0) {
+                dispatch(rpc, port, &call);
+        } else {
+                rpc_reply_wrong(port, call.id, &w);
+                rpc_wrong_done(&w);
+        }
+        rpc_call_done(&call);
+}
