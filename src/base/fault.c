@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -55,6 +56,10 @@ WRAP(void *, calloc, NULL, ENOMEM, (size_t n, size_t size), (n, size))
 WRAP(void *, realloc, NULL, ENOMEM, (void *p, size_t n), (p, n))
 WRAP(char *, strdup, NULL, ENOMEM, (const char *s), (s))
 WRAP(ssize_t, write, -1, strike_errno, (int fd, const void *p, size_t n), (fd, p, n))
+WRAP(pid_t, fork, -1, strike_errno, (void), ())
+WRAP(int, pthread_create, strike_errno, strike_errno,
+     (pthread_t * t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg),
+     (t, attr, fn, arg))
 WRAP(int, fsync, -1, strike_errno, (int fd), (fd))
 WRAP(int, ftruncate, -1, strike_errno, (int fd, off_t n), (fd, n))
 WRAP(int, memfd_create, -1, strike_errno, (const char *name, unsigned flags), (name, flags))
