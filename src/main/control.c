@@ -1,0 +1,252 @@
+/* The contract is in main/control.h. */
+#include "main/control.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "main/people.h"
+#include "store/datadir.h"
+
+#define CONTROL_PEERS 8 /* a newcomer takes the place of whoever has been silent for longest */
+
+struct control {
+        struct control_deps deps;
+        int epoll, listener;
+        int peers[CONTROL_PEERS]; /* -1: free; the oldest first */
+        int stop_asker;           /* is owed an answer; -1: nobody */
+        bool stop, end_sessions;
+};
+
+/* ---- answers ---- */
+
+static void send_json(int fd, json_t *reply) {
+        _cleanup_(freep) char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
+        const char *last_resort = "{\"ok\":false,\"error\":\"the server is out of memory\"}";
+        const char *what = text ? text : last_resort;
+        int r = fd_send(fd, what, strlen(what), NULL, 0, MSG_DONTWAIT);
+
+        if (r < 0)
+                log_event(LOG_WARN, "control.reply", LOG_E(r));
+        json_decref(reply);
+}
+
+static json_t *refusal(const char *words) {
+        return json_pack("{s:b, s:s}", "ok", 0, "error", words);
+}
+
+static json_t *user_add(struct control *c, const json_t *m) {
+        const char *name = json_string_value(json_object_get(m, "name"));
+        const char *role_text = json_string_value(json_object_get(m, "role"));
+        const char *password = json_string_value(json_object_get(m, "password"));
+        enum role role;
+
+        if (!name || !role_text || !password || role_parse(role_text, &role) < 0)
+                return refusal("user.add needs name, role (student, teacher, admin) and password");
+        int r = people_add(&(struct people){c->deps.config, c->deps.store, c->deps.auth}, name,
+                           role, password, NULL);
+        log_event(r < 0 ? LOG_WARN : LOG_INFO, "user.add", LOG_S("user", name),
+                  LOG_S("role", role_text), LOG_S("error", r < 0 ? strerrorname_np(-r) : NULL));
+        return r < 0 ? refusal(people_words(r)) : json_pack("{s:b}", "ok", 1);
+}
+
+static int by_name(const void *a, const void *b) {
+        return strcmp(((const struct store_user *)a)->name, ((const struct store_user *)b)->name);
+}
+
+static json_t *page(const struct store_user *users, size_t n, const char *after) {
+        json_t *list = json_array();
+        size_t i = 0;
+
+        while (i < n && strcmp(users[i].name, after) <= 0)
+                i++;
+        for (; i < n && json_array_size(list) < DATADIR_USERS_PAGE; i++) {
+                json_t *one = json_pack("{s:s, s:s, s:I, s:b}", "name", users[i].name, "role",
+                                        role_name(users[i].role), "uid", (json_int_t)users[i].uid,
+                                        "disabled", users[i].disabled);
+                if (json_array_append_new(list, one) < 0) {
+                        json_decref(list);
+                        return NULL;
+                }
+        }
+        return json_pack("{s:b, s:o, s:b}", "ok", 1, "users", list, "more", i < n);
+}
+
+static json_t *user_list(struct control *c, const json_t *m) {
+        const char *after = json_string_value(json_object_get(m, "after"));
+        _cleanup_(freep) struct store_user *users = NULL;
+        size_t n = 0;
+        int r = store_user_list(c->deps.store, &users, &n);
+
+        if (r < 0)
+                return refusal(people_words(r));
+        if (n > 0)
+                qsort(users, n, sizeof *users, by_name);
+        return page(users, n, after ? after : "");
+}
+
+/* The answer comes with the end: then `latchctl stop` returns when there is nothing left to wait for. */
+static json_t *stop(struct control *c, const json_t *m, int *fd) {
+        if (c->stop)
+                return refusal("the server is stopping already");
+        c->stop = true;
+        c->end_sessions = json_is_true(json_object_get(m, "end_sessions"));
+        c->stop_asker = TAKE_FD(*fd);
+        return NULL;
+}
+
+/* Answers, or keeps *fd for later. */
+static void carry_out(struct control *c, const char *text, size_t n, int *fd) {
+        json_t *m = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+        const char *command = json_string_value(json_object_get(m, "command"));
+        json_t *reply;
+
+        if (str_eq(command, "user.add"))
+                reply = user_add(c, m);
+        else if (str_eq(command, "user.list"))
+                reply = user_list(c, m);
+        else if (str_eq(command, "stop"))
+                reply = stop(c, m, fd);
+        else
+                reply = refusal("there is no such command");
+        if (*fd >= 0)
+                send_json(*fd, reply);
+        json_decref(m);
+}
+
+/* ---- peers ---- */
+
+static bool may_ask(int fd) {
+        struct ucred who;
+        socklen_t n = sizeof who;
+
+        return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0 &&
+               (who.uid == 0 || who.uid == geteuid());
+}
+
+static int watch(struct control *c, int fd) {
+        struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
+
+        return epoll_ctl(c->epoll, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
+}
+
+static void forget_peer(struct control *c, size_t i) {
+        fd_close(c->peers[i]);
+        memmove(&c->peers[i], &c->peers[i + 1], (CONTROL_PEERS - i - 1) * sizeof *c->peers);
+        c->peers[CONTROL_PEERS - 1] = -1;
+}
+
+static void admit(struct control *c) {
+        int fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (fd < 0)
+                return; /* it went away, or we are short of descriptors: it is tried again */
+        if (!may_ask(fd) || watch(c, fd) < 0) {
+                fd_close(fd);
+                return;
+        }
+        if (c->peers[CONTROL_PEERS - 1] >= 0)
+                forget_peer(c, 0);
+        for (size_t i = 0; i < CONTROL_PEERS; i++) {
+                if (c->peers[i] < 0) {
+                        c->peers[i] = fd;
+                        return;
+                }
+        }
+}
+
+static void hear(struct control *c, size_t i) {
+        _cleanup_(freep) char *text = malloc(DATADIR_MESSAGE_MAX);
+        ssize_t n = text ? fd_recv(c->peers[i], text, DATADIR_MESSAGE_MAX, NULL, NULL, MSG_DONTWAIT)
+                         : -ENOMEM;
+
+        if (n == -EAGAIN)
+                return;
+        if (n > 0)
+                carry_out(c, text, (size_t)n, &c->peers[i]);
+        if (text)
+                explicit_bzero(text, DATADIR_MESSAGE_MAX); /* it may hold a password */
+        forget_peer(c, i);
+}
+
+void control_dispatch(struct control *c) {
+        struct epoll_event events[CONTROL_PEERS + 1];
+        int n = epoll_wait(c->epoll, events, CONTROL_PEERS + 1, 0);
+
+        for (int e = 0; e < n; e++) {
+                if (events[e].data.fd == c->listener) {
+                        admit(c);
+                        continue;
+                }
+                for (size_t i = 0; i < CONTROL_PEERS; i++) {
+                        if (c->peers[i] == events[e].data.fd) {
+                                hear(c, i);
+                                break;
+                        }
+                }
+        }
+}
+
+int control_fd(const struct control *c) {
+        return c->epoll;
+}
+
+bool control_stop_wanted(const struct control *c, bool *ret_end_sessions) {
+        if (c->stop)
+                *ret_end_sessions = c->end_sessions;
+        return c->stop;
+}
+
+/* ---- life ---- */
+
+int control_open(const struct control_deps *deps, struct control **ret) {
+        struct control *c = malloc(sizeof *c);
+
+        if (!c)
+                return -ENOMEM;
+        *c = (struct control){.deps = *deps, .listener = -1, .stop_asker = -1};
+        for (size_t i = 0; i < CONTROL_PEERS; i++)
+                c->peers[i] = -1;
+        c->epoll = epoll_create1(EPOLL_CLOEXEC);
+        int r = c->epoll < 0 ? -errno : 0;
+        if (r == 0)
+                r = datadir_listen(deps->config->data, &c->listener);
+        if (r == 0)
+                r = watch(c, c->listener);
+        if (r < 0) {
+                control_free(c);
+                return r;
+        }
+        *ret = c;
+        return 0;
+}
+
+void control_close(struct control *c) {
+        _cleanup_(freep) char *path = str_printf("%s/control.sock", c->deps.config->data);
+
+        if (c->listener >= 0 && path && unlink(path) < 0)
+                log_event(LOG_WARN, "control.close", LOG_E(errno));
+        c->listener = fd_close(c->listener);
+}
+
+struct control *control_free(struct control *c) {
+        if (!c)
+                return NULL;
+        if (c->stop_asker >= 0)
+                send_json(c->stop_asker, json_pack("{s:b}", "ok", 1));
+        fd_close(c->stop_asker);
+        for (size_t i = 0; i < CONTROL_PEERS; i++)
+                fd_close(c->peers[i]);
+        fd_close(c->listener);
+        fd_close(c->epoll);
+        free(c);
+        return NULL;
+}

@@ -1,0 +1,101 @@
+/* The contract is in main/reach.h. */
+#include "main/reach.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+
+struct reach_answer {
+        int error; /* 0: reached */
+        size_t n;  /* bytes of the path that name what failed */
+};
+
+/* From the root down, so that the first part that is in the way is named. */
+static struct reach_answer walk(char *path, int access) {
+        size_t n = strlen(path);
+
+        for (size_t i = 1; i < n; i++) {
+                if (path[i] != '/')
+                        continue;
+                path[i] = '\0';
+                int r = faccessat(AT_FDCWD, path, X_OK, AT_EACCESS);
+                path[i] = '/';
+                if (r < 0)
+                        return (struct reach_answer){errno, i};
+        }
+        return (struct reach_answer){faccessat(AT_FDCWD, path, access, AT_EACCESS) < 0 ? errno : 0,
+                                     n};
+}
+
+static _Noreturn void child(int to, char *path, int access, uid_t uid) {
+        struct reach_answer a = {EPERM, 0};
+
+        if (setgroups(0, NULL) == 0 && setresgid(uid, uid, uid) == 0 &&
+            setresuid(uid, uid, uid) == 0)
+                a = walk(path, access);
+        _exit(fd_write_all(to, &a, sizeof a) < 0);
+}
+
+static int ask_as(char *path, int access, uid_t uid, struct reach_answer *ret) {
+        int ends[2];
+
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return -errno;
+        pid_t pid = fork();
+        if (pid == 0)
+                child(ends[1], path, access, uid);
+        int r = pid < 0 ? -errno : 0;
+        fd_close(ends[1]);
+        if (r == 0)
+                r = fd_read_full(ends[0], ret, sizeof *ret) == sizeof *ret ? 0 : -EIO;
+        fd_close(ends[0]);
+        if (pid > 0 && waitpid(pid, NULL, 0) < 0)
+                return -errno;
+        return r;
+}
+
+static int look(const char *what, char *path, int access, uid_t uid, char **ret_error) {
+        struct reach_answer a;
+        int r = 0;
+
+        if (geteuid() == 0)
+                r = ask_as(path, access, uid, &a);
+        else
+                a = walk(path, access);
+        if (r < 0 || a.error == 0)
+                return r;
+        if (geteuid() == 0)
+                *ret_error = str_printf("%s: %s cannot be reached by uid %u: %.*s: %s", what, path,
+                                        uid, (int)a.n, path, strerror(a.error));
+        else
+                *ret_error = str_printf("%s: %s cannot be reached: %.*s: %s", what, path, (int)a.n,
+                                        path, strerror(a.error));
+        return *ret_error ? -EINVAL : -ENOMEM;
+}
+
+int reach_check(const char *what, const char *path, int access, uid_t uid, char **ret_error) {
+        _cleanup_(freep) char *copy = strdup(path);
+
+        return copy ? look(what, copy, access, uid, ret_error) : -ENOMEM;
+}
+
+int reach_check_folder(const char *what, const char *path, uid_t uid, char **ret_error) {
+        _cleanup_(freep) char *copy = strdup(path);
+
+        if (!copy)
+                return -ENOMEM;
+        while (faccessat(AT_FDCWD, copy, F_OK, 0) < 0 && errno == ENOENT) {
+                char *slash = strrchr(copy, '/');
+                if (!slash || slash == copy)
+                        return 0; /* the root is left, and that is reached */
+                *slash = '\0';
+        }
+        return look(what, copy, X_OK, uid, ret_error);
+}
