@@ -27,9 +27,9 @@
 #define RING_MAGIC     UINT64_C(0x31676e6972746c00) /* "\0ltring1" */
 #define RING_VERSION   1u
 #define RING_PAGE      4096u
-#define RING_SEGMENTS  4096u          /* entries, a power of two */
-#define RING_NO_DRIVER UINT64_MAX     /* in the gate: nobody drives, nothing is held back */
-#define RING_NO_NEED   UINT64_MAX     /* in need_at: the holder does not wait for the gate */
+#define RING_SEGMENTS  4096u      /* entries, a power of two */
+#define RING_NO_DRIVER UINT64_MAX /* in the gate: nobody drives, nothing is held back */
+#define RING_NO_NEED   UINT64_MAX /* in need_at: the holder does not wait for the gate */
 #define RING_MIN_BYTES (UINT64_C(64) << 10)
 #define RING_MAX_BYTES (UINT64_C(64) << 20)
 
@@ -43,8 +43,8 @@ struct ring_segment { /* bytes from `offset` to the next segment's, or to head *
         uint64_t zero;
 };
 
-struct ring_data {                       /* the first page of DATA */
-        uint64_t magic;                  /* line 0: constants */
+struct ring_data {      /* the first page of DATA */
+        uint64_t magic; /* line 0: constants */
         uint32_t version, segments;
         uint64_t ring_bytes;
         char id[40];
@@ -52,18 +52,19 @@ struct ring_data {                       /* the first page of DATA */
         _Atomic uint64_t segment_head;      /* count of segments ever begun */
         _Alignas(64) _Atomic uint64_t tail; /* line 2: bytes below it are gone */
         _Atomic uint64_t segment_tail;
-        _Alignas(64) _Atomic uint64_t eof;  /* line 3: 1 once head is final */
-        _Atomic uint64_t need_at;           /* the gate value the holder waits for */
+        _Alignas(64) _Atomic uint64_t eof; /* line 3: 1 once head is final */
+        _Atomic uint64_t need_at;          /* the gate value the holder waits for */
 };
 
-struct ring_control {                       /* the whole of CONTROL, one page */
+struct ring_control {                          /* the whole of CONTROL, one page */
         _Alignas(64) _Atomic uint64_t driver;  /* line 0: the gate */
         _Alignas(64) _Atomic uint64_t wake_at; /* line 1: notify when head passes it */
 };
 
 /* Both memfds, sized, with constants written and SHRINK, GROW sealed. The gate starts at 0 (held for the
  * opener). 0, -EINVAL for a size that is no power of two or out of range, -errno (memfd_create(2)). */
-_must_use_ int ring_create(const char *id, uint64_t ring_bytes, int *ret_data_fd, int *ret_control_fd);
+_must_use_ int ring_create(const char *id, uint64_t ring_bytes, int *ret_data_fd,
+                           int *ret_control_fd);
 
 /* ---- the holder's side ---- */
 struct ring_writer;
@@ -84,13 +85,17 @@ _must_use_ bool ring_writer_eof(struct ring_writer *w); /* as publish; no byte m
 uint64_t ring_writer_head(const struct ring_writer *w); /* committed */
 /* Gives up back-pressure until latchd sets the gate again: nothing is held back (driver_grace is over). */
 void ring_writer_ignore_gate(struct ring_writer *w, bool ignore);
-uint64_t ring_writer_gate(const struct ring_writer *w); /* RING_NO_DRIVER or what was acknowledged */
+/* From now on every ring_reader_set_gate says that the holder waits for it: a driver is looked for. */
+void ring_writer_want_gate(struct ring_writer *w, bool want);
+uint64_t ring_writer_gate(
+        const struct ring_writer *w); /* RING_NO_DRIVER or what was acknowledged */
 
 /* ---- latchd's side: everything read is checked as hostile ---- */
 struct ring_reader;
 /* Maps DATA read-only and CONTROL for writing; constants are copied. 0; -EPROTO: magic, version, sizes,
  * seals, file size or id are not right; -errno. The fds are not kept. */
-_must_use_ int ring_reader_open(int data_fd, int control_fd, const char *id, struct ring_reader **ret);
+_must_use_ int ring_reader_open(int data_fd, int control_fd, const char *id,
+                                struct ring_reader **ret);
 struct ring_reader *ring_reader_free(struct ring_reader *r);
 
 /* Positions now. 0; -EPROTO if head went back or head - tail is above the size (kept: the reader is bad
