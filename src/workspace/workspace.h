@@ -1,4 +1,5 @@
 /* workspace.h - the files of one user, beneath root descriptors: nobody else opens a user's path.
+ * DIR/users lies on one local filesystem (rename, flock, RENAME_NOREPLACE).
  *
  * Every path is relative to the user's root, as on the wire: '/'-separated UTF-8, no empty, "." or ".."
  * part, no NUL, at most 4,096 bytes; "" is the root. At the root stand home/ (DIR/users/NAME/home,
@@ -9,7 +10,10 @@
  * Threads: any. Lock: none may be held (every call is I/O; asserted).
  * Errors:  0 or -errno: -EINVAL a path that is none; -ENOENT; -EEXIST; -EXDEV leads out of the root;
  *          -EISDIR, -ENOTDIR, -ENOTEMPTY; -EROFS not writable for this user; -EFBIG above a limit;
- *          -ESTALE an etag does not match; -ENOSPC, -EDQUOT; -EIO; -ENOMEM; -ENODEV not a file or folder.
+ *          -ESTALE an etag does not match; -ENOSPC, -EDQUOT; -EIO; -ENOMEM; -ENODEV not a file or folder;
+ *          -EPERM a root itself; -EACCES the system refuses; -EBUSY a program's lease is on the file, or
+ *          folders on the way are renamed all the time. A change that failed has not happened, or, if the
+ *          disk failed after it, has happened whole.
  */
 #pragma once
 
@@ -61,11 +65,13 @@ _must_use_ int workspace_read(struct workspace *w, const char *path, uint64_t of
 _must_use_ int workspace_open_file(struct workspace *w, const char *path, int *ret_fd,
                                    struct workspace_stat *ret_stat);
 /* The whole content, atomically: new file, fsync, owner, rename, fsync of the folder. if_match: NULL any,
- * "" must not exist, else the etag that must stand there now. Keeps the mode of what it replaces. Two
- * writers with one if_match: one wins, the other gets -ESTALE. */
+ * "" must not exist (else -EEXIST), else the etag that must stand there now. Keeps the permissions of what
+ * it replaces; -EROFS where its owner may not write it. A link is followed inside and kept. Two writers
+ * with one if_match: one wins, the other gets -ESTALE (-EEXIST for ""). */
 _must_use_ int workspace_write(struct workspace *w, const char *path, const void *data, size_t n,
                                const char *if_match, struct workspace_stat *ret_stat);
 _must_use_ int workspace_mkdir(struct workspace *w, const char *path);
-/* recursive: the whole tree, never through a link. -ENOTEMPTY without it. -EPERM: home itself. */
+/* recursive: the whole tree, never through a link, out of sight at once. -ENOTEMPTY without it. */
 _must_use_ int workspace_remove(struct workspace *w, const char *path, bool recursive);
+/* Links themselves, not what they point at. -EEXIST if to is there, without replace. */
 _must_use_ int workspace_rename(struct workspace *w, const char *from, const char *to, bool replace);

@@ -1,0 +1,132 @@
+/* The contract is in workspace.h: mkdir, remove, rename. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/random.h"
+#include "latch/lock.h"
+#include "workspace/workspace_private.h"
+
+/* Entries that one removal takes away itself; what is left of a larger tree is out of the user's sight
+ * and goes with later changes. */
+#define REMOVE_ENTRIES (1u << 20)
+
+static int sync_folder(int fd) {
+        return fsync(fd) < 0 ? workspace_errno(errno) : 0;
+}
+
+/* A folder of ours in staging. */
+struct staged {
+        int stage, fd;
+        char name[RANDOM_ID_CHARS + 1]; /* "" once it is not there */
+};
+#define STAGED_NONE ((struct staged){.stage = -1, .fd = -1})
+
+static void staged_done(struct staged *s) {
+        if (s->name[0])
+                (void)unlinkat(s->stage, s->name,
+                               AT_REMOVEDIR); /* what stays is swept by the next */
+        fd_close(s->fd);
+        fd_close(s->stage);
+}
+
+static int staged_folder(const struct workspace *w, mode_t mode, struct staged *s) {
+        int r = stage_enter(w, &s->stage);
+
+        if (r < 0)
+                return r;
+        random_id(s->name);
+        return make_folder(s->stage, s->name, mode, w->uid, &s->fd);
+}
+
+int workspace_mkdir(struct workspace *w, const char *path) {
+        _cleanup_(target_done) struct target t = TARGET_NONE;
+        _cleanup_(staged_done) struct staged s = STAGED_NONE;
+        _cleanup_(fd_closep) int lock = -1;
+
+        latch_blocking("workspace_mkdir");
+        int r = resolve_parent(w, path, &t);
+        if (r == 0)
+                r = staged_folder(w, 0755, &s);
+        if (r == 0)
+                r = change_lock(w, &lock);
+        if (r < 0)
+                return r;
+        if (renameat2(s.stage, s.name, t.dir, t.name, RENAME_NOREPLACE) < 0)
+                return workspace_errno(errno);
+        s.name[0] = '\0';
+        lock = fd_close(lock);
+        return sync_folder(t.dir);
+}
+
+/* One name: a file, a link (never what it points at), anything but a folder with something in it. */
+static int remove_one(const struct workspace *w, const struct target *t, bool folder) {
+        _cleanup_(fd_closep) int lock = -1;
+        int r = change_lock(w, &lock);
+
+        if (r < 0)
+                return r;
+        if (unlinkat(t->dir, t->name, folder ? AT_REMOVEDIR : 0) < 0)
+                return errno == EEXIST ? -ENOTEMPTY : workspace_errno(errno);
+        return 0;
+}
+
+static int take_away(const struct workspace *w, const struct target *t, const struct staged *s) {
+        _cleanup_(fd_closep) int lock = -1;
+        int r = change_lock(w, &lock);
+
+        return r < 0 ? r : tree_move(t->dir, t->name, s->fd, "tree");
+}
+
+/* The tree leaves the user's sight at once and whole. */
+static int remove_tree(const struct workspace *w, const struct target *t) {
+        _cleanup_(staged_done) struct staged s = STAGED_NONE;
+        unsigned budget = REMOVE_ENTRIES;
+        int r = staged_folder(w, 0700, &s);
+
+        if (r == 0)
+                r = take_away(w, t, &s);
+        if (r == 0)
+                r = sync_folder(t->dir);
+        if (r == 0)
+                r = tree_empty(s.fd, &budget);
+        return r == -EDQUOT ? 0 : r;
+}
+
+int workspace_remove(struct workspace *w, const char *path, bool recursive) {
+        _cleanup_(target_done) struct target t = TARGET_NONE;
+        struct stat st;
+
+        latch_blocking("workspace_remove");
+        int r = resolve_parent(w, path, &t);
+        if (r < 0)
+                return r;
+        if (fstatat(t.dir, t.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return workspace_errno(errno);
+        if (S_ISDIR(st.st_mode) && recursive)
+                return remove_tree(w, &t);
+        r = remove_one(w, &t, S_ISDIR(st.st_mode));
+        return r < 0 ? r : sync_folder(t.dir);
+}
+
+int workspace_rename(struct workspace *w, const char *from, const char *to, bool replace) {
+        _cleanup_(target_done) struct target a = TARGET_NONE, b = TARGET_NONE;
+        _cleanup_(fd_closep) int lock = -1;
+
+        latch_blocking("workspace_rename");
+        int r = resolve_parent(w, from, &a);
+        if (r == 0)
+                r = resolve_parent(w, to, &b);
+        if (r == 0)
+                r = change_lock(w, &lock);
+        if (r < 0)
+                return r;
+        if (renameat2(a.dir, a.name, b.dir, b.name, replace ? 0 : RENAME_NOREPLACE) < 0)
+                return errno == EEXIST && replace ? -ENOTEMPTY : workspace_errno(errno);
+        lock = fd_close(lock);
+        r = sync_folder(b.dir);
+        return r < 0 ? r : sync_folder(a.dir);
+}

@@ -1,0 +1,147 @@
+/* The contract is in workspace_private.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "workspace/workspace_private.h"
+
+/* The kernel gives EAGAIN where it cannot prove ".." safe because something was renamed meanwhile
+ * (openat2(2)), and where a program's lease on the file must be broken first (fcntl(2)). */
+#define TRIES_MAX 128
+#define LINKS_MAX 40 /* as the kernel's own limit */
+
+int resolve_open(int root, const char *rest, int flags) {
+        struct open_how how = {
+                .flags = (uint64_t)(unsigned)(flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC),
+                .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+        };
+        long fd = -1;
+
+        if (flags & O_PATH)
+                how.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC);
+        for (int i = 0; i < TRIES_MAX; i++) {
+                fd = syscall(SYS_openat2, root, rest, &how, sizeof how);
+                if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
+                        break;
+        }
+        return fd < 0 ? workspace_errno(errno) : (int)fd;
+}
+
+void target_done(struct target *t) {
+        t->dir = fd_close(t->dir);
+}
+
+static int set_name(struct target *t, const char *name) {
+        size_t n = strlen(name);
+
+        if (n == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+                return -EISDIR;
+        if (n >= sizeof t->name)
+                return -EINVAL;
+        memcpy(t->name, name, n + 1);
+        return 0;
+}
+
+/* Opens the folder of `rest` beneath root. A folder that its owner may not write is not changed by us
+ * either, though as `latch` we could. */
+static int open_folder_of(int root, const char *rest, struct target *ret) {
+        _cleanup_(target_done) struct target t = TARGET_NONE;
+        char folder[PATH_MAX] = ".";
+        const char *slash = strrchr(rest, '/');
+        struct stat st;
+        int r = set_name(&t, slash ? slash + 1 : rest);
+
+        if (r < 0)
+                return r;
+        if (slash) {
+                size_t n = (size_t)(slash - rest);
+                if (n >= sizeof folder)
+                        return -EINVAL;
+                memcpy(folder, rest, n);
+                folder[n] = '\0';
+        }
+        t.dir = resolve_open(root, folder, O_RDONLY | O_DIRECTORY);
+        if (t.dir < 0)
+                return t.dir;
+        if (fstat(t.dir, &st) < 0)
+                return workspace_errno(errno);
+        if (!(st.st_mode & S_IWUSR))
+                return -EROFS;
+
+        *ret = t;
+        t.dir = -1;
+        return 0;
+}
+
+static int changeable(const struct workspace *w, const char *path, struct place *ret) {
+        struct place p;
+        int r = place_of(w, path, &p);
+
+        if (r < 0)
+                return r;
+        if (strcmp(p.rest, ".") == 0)
+                return -EPERM;
+        if (!p.writable)
+                return -EROFS;
+        *ret = p;
+        return 0;
+}
+
+int resolve_parent(const struct workspace *w, const char *path, struct target *ret) {
+        struct place p;
+        int r = changeable(w, path, &p);
+
+        return r < 0 ? r : open_folder_of(p.root, p.rest, ret);
+}
+
+/* Puts what a link says in the place of the last part of `path`: relative to the same folder. */
+static int step_through(char path[PATH_MAX], const struct target *t, bool *ret_link) {
+        char link[PATH_MAX];
+        ssize_t n = readlinkat(t->dir, t->name, link, sizeof link);
+        char *last = strrchr(path, '/');
+        size_t folder = last ? (size_t)(last - path) + 1 : 0;
+
+        *ret_link = false;
+        if (n < 0)
+                return errno == EINVAL || errno == ENOENT ? 0 : workspace_errno(errno);
+        if (n == 0 || link[0] == '/' || folder + (size_t)n >= PATH_MAX)
+                return -EXDEV;
+        memcpy(path + folder, link, (size_t)n);
+        path[folder + (size_t)n] = '\0';
+        *ret_link = true;
+        return 0;
+}
+
+int resolve_target(const struct workspace *w, const char *path, struct target *ret) {
+        char at[PATH_MAX];
+        struct place p;
+        int r = changeable(w, path, &p);
+
+        if (r < 0)
+                return r;
+        if (strlen(p.rest) >= sizeof at)
+                return -EINVAL;
+        memcpy(at, p.rest, strlen(p.rest) + 1);
+        /* Each step is resolved beneath the root by the kernel, ".." of a link too. */
+        for (int i = 0; i < LINKS_MAX; i++) {
+                _cleanup_(target_done) struct target t = TARGET_NONE;
+                bool link = false;
+                r = open_folder_of(p.root, at, &t);
+                if (r == 0)
+                        r = step_through(at, &t, &link);
+                if (r < 0)
+                        return r;
+                if (!link) {
+                        *ret = t;
+                        t.dir = -1;
+                        return 0;
+                }
+        }
+        return -EXDEV;
+}
