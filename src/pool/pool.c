@@ -30,9 +30,6 @@ struct pool {
         pthread_t workers[];
 };
 
-/* The strand of the job that this thread runs; NULL once it was left. */
-static _Thread_local struct pool_strand *my_strand;
-
 void pool_turn_init(struct pool_turn *t) {
         *t = (struct pool_turn){0};
 }
@@ -73,20 +70,37 @@ static void count_service(struct pool *p, uint64_t ns) LATCH_MUST_HOLD(pool) {
         p->mean_service_ns += ns / MEAN_WEIGHT - p->mean_service_ns / MEAN_WEIGHT;
 }
 
-static void end_job(struct pool *p, uint64_t began_ns) {
+/* Its time is over, and with it its turn in the strand. It still counts as running. */
+static void end_run(struct pool *p, struct pool_strand *strand, uint64_t began_ns) {
         uint64_t service_ns = clock_mono_ns() - began_ns;
 
         LATCH_GUARD(pool, &p->lock);
         count_service(p, service_ns);
+        if (strand && turns_leave_strand(&p->rotation, strand))
+                latch_cond_signal(&p->work);
+}
+
+static void end_job(struct pool *p) {
+        LATCH_GUARD(pool, &p->lock);
         p->stats.running--;
         p->stats.finished++;
-        if (my_strand && turns_leave_strand(&p->rotation, my_strand))
-                latch_cond_signal(&p->work);
         if (p->stats.queued > 0 || p->stats.running > 0)
                 return;
         latch_cond_broadcast(&p->idle);
         if (p->ending)
                 latch_cond_broadcast(&p->work);
+}
+
+static void carry_out(struct pool *p, struct pool_job *job, uint64_t began_ns) {
+        void (*after)(struct pool_job * job) = job->after;
+        struct pool_strand *strand = job->strand;
+
+        job->run(job);                      /* without an after, the job is gone from here on */
+        latch_blocking("the end of a job"); /* it left no lock behind */
+        end_run(p, strand, began_ns);
+        if (after)
+                after(job); /* here the strand may go */
+        end_job(p);
 }
 
 static void *worker(void *arg) {
@@ -95,12 +109,8 @@ static void *worker(void *arg) {
         uint64_t began_ns;
 
         latch_thread_begin("worker");
-        while ((job = begin_job(p, &began_ns))) {
-                my_strand = job->strand;
-                job->run(job);
-                latch_blocking("the end of a job"); /* it left no lock behind */
-                end_job(p, began_ns);
-        }
+        while ((job = begin_job(p, &began_ns)))
+                carry_out(p, job, began_ns);
         latch_thread_end();
         return NULL;
 }
@@ -122,15 +132,6 @@ int pool_submit(struct pool *p, struct pool_job *job) {
         if (turns_add(&p->rotation, job))
                 latch_cond_signal(&p->work);
         return 0;
-}
-
-void pool_leave_strand(struct pool *p, struct pool_strand *s) {
-        CHECK(s && my_strand == s);
-        my_strand = NULL;
-
-        LATCH_GUARD(pool, &p->lock);
-        if (turns_leave_strand(&p->rotation, s))
-                latch_cond_signal(&p->work);
 }
 
 unsigned pool_retry_after_ms(struct pool *p) {

@@ -32,9 +32,9 @@ struct pool_strand { /* zeroed by pool_strand_init; lives until its last job has
 };
 
 struct pool_job {
-        void (*run)(
-                struct pool_job *job); /* the job is the callee's from here on: it may free it */
-        /* NULL, or runs last, once the strand is let go: then the strand and the job may be freed, not in run */
+        /* Without an after, the job is the callee's from here on: it may free it. */
+        void (*run)(struct pool_job *job);
+        /* NULL, or called last, once the strand is let go: it frees strand and job, run does not. */
         void (*after)(struct pool_job *job);
         struct pool_turn *turn;     /* not NULL */
         struct pool_strand *strand; /* or NULL */
@@ -58,9 +58,9 @@ struct pool_stats {
         unsigned queued, running;
 };
 
-_must_use_ int pool_new(const struct pool_limits *limits,
-                        struct pool **ret); /* 0, -ENOMEM, -EAGAIN */
-struct pool *pool_free(struct pool *p);     /* drained before. NULL is fine; returns NULL */
+/* 0, -ENOMEM, -EAGAIN. */
+_must_use_ int pool_new(const struct pool_limits *limits, struct pool **ret);
+struct pool *pool_free(struct pool *p); /* drained before. NULL is fine; returns NULL */
 
 void pool_turn_init(struct pool_turn *t);
 void pool_strand_init(struct pool_strand *s);
@@ -68,10 +68,6 @@ void pool_strand_init(struct pool_strand *s);
 /* Queue a job. 0; -EBUSY if the queue or the turn's share is full; -ESHUTDOWN after drain began. On
  * failure the job is still the caller's. */
 _must_use_ int pool_submit(struct pool *p, struct pool_job *job);
-
-/* For a job that lets go of what its strand lives in: called by run, as the last thing before. The
- * strand's next job may begin from here on, and the pool touches this strand no more for this job. */
-void pool_leave_strand(struct pool *p, struct pool_strand *s);
 
 /* How long a refused caller should wait before it tries again, milliseconds, from recent service. */
 unsigned pool_retry_after_ms(struct pool *p);

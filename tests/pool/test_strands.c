@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "latch/thread.h"
 #include "pool/pool.h"
 
@@ -84,7 +85,6 @@ static void test_jobs_of_a_strand_run_in_order_one_at_a_time(void **state) {
 struct visit {
         struct pool_strand strand;
         struct pool_job job[2];
-        struct pool_turn turn;
 };
 static sem_t second_ran, first_ended;
 
@@ -96,40 +96,64 @@ static void await(sem_t *s) {
         CHECK(sem_timedwait(s, &until) == 0);
 }
 
-static void run_first(struct pool_job *job) {
+static void run_nothing(struct pool_job *job) {
+        (void)job;
+}
+
+static void after_first(struct pool_job *job) {
         struct visit *v = CONTAINER_OF(job, struct visit, job[0]);
 
-        pool_leave_strand(pool, &v->strand);
-        await(&second_ran); /* while this one has not returned */
+        await(&second_ran); /* the strand was let go: its next job could begin */
         free(v);            /* the strand with it: the pool touches it no more */
         sem_post(&first_ended);
 }
 
-static void run_second(struct pool_job *job) {
-        struct visit *v = CONTAINER_OF(job, struct visit, job[1]);
-
-        pool_leave_strand(pool, &v->strand);
+static void after_second(struct pool_job *job) {
+        (void)job;
         sem_post(&second_ran);
 }
 
-static void test_a_job_that_left_its_strand_may_free_it(void **state) {
+static void test_after_a_job_its_strand_may_be_freed(void **state) {
+        struct pool_turn turn;
+
         (void)state;
-        assert_int_equal(sem_init(&second_ran, 0, 0), 0);
+        pool_turn_init(&turn);
         assert_int_equal(sem_init(&first_ended, 0, 0), 0);
+        assert_int_equal(sem_init(&second_ran, 0, 0), 0);
         for (int i = 0; i < 100; i++) {
                 struct visit *v = calloc(1, sizeof *v);
                 assert_non_null(v);
-                pool_turn_init(&v->turn);
                 pool_strand_init(&v->strand);
                 for (int k = 0; k < 2; k++)
-                        v->job[k] = (struct pool_job){.run = k == 0 ? run_first : run_second,
-                                                      .turn = &v->turn,
+                        v->job[k] = (struct pool_job){.run = run_nothing,
+                                                      .after = k == 0 ? after_first : after_second,
+                                                      .turn = &turn,
                                                       .strand = &v->strand};
                 assert_int_equal(pool_submit(pool, &v->job[0]), 0);
                 assert_int_equal(pool_submit(pool, &v->job[1]), 0);
                 await(&first_ended);
         }
         assert_int_equal(pool_drain(pool, DRAIN_MS), 0);
+}
+
+static atomic_bool after_ended;
+
+static void after_a_while(struct pool_job *job) {
+        (void)job;
+        for (uint64_t until = clock_mono_ns() + 20000000; clock_mono_ns() < until;)
+                sched_yield();
+        atomic_store(&after_ended, true);
+}
+
+static void test_drain_waits_for_what_comes_after(void **state) {
+        struct pool_turn turn;
+        struct pool_job job = {.run = run_nothing, .after = after_a_while, .turn = &turn};
+
+        (void)state;
+        pool_turn_init(&turn);
+        assert_int_equal(pool_submit(pool, &job), 0);
+        assert_int_equal(pool_drain(pool, DRAIN_MS), 0);
+        assert_true(atomic_load(&after_ended));
 }
 
 /* ---- many users at once ---- */
@@ -209,8 +233,9 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_jobs_of_a_strand_run_in_order_one_at_a_time,
                                                 begin, end),
-                cmocka_unit_test_setup_teardown(test_a_job_that_left_its_strand_may_free_it, begin,
+                cmocka_unit_test_setup_teardown(test_after_a_job_its_strand_may_be_freed, begin,
                                                 end),
+                cmocka_unit_test_setup_teardown(test_drain_waits_for_what_comes_after, begin, end),
                 cmocka_unit_test_setup_teardown(test_nothing_is_lost_under_load, begin_narrow, end),
         };
 
