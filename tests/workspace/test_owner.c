@@ -30,7 +30,6 @@ static bool is_anns(int at, const char *name, mode_t mode) {
 
 /* The same folders as the user's own program sees them. */
 static void as_ann(const char *dir) {
-        _cleanup_(workspace_closep) struct workspace *w = NULL;
         char path[128];
 
         CHECK(setresgid(ANN, ANN, ANN) == 0 && setresuid(ANN, ANN, ANN) == 0);
