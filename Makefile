@@ -95,6 +95,15 @@ all: $(BINS_rel)
 all-asan: $(BINS_asan)
 all-tsan: $(BINS_tsan)
 
+# The browser IDE: types checked, bundled, packed into a C table (front/assets.h).
+WEB := $(filter-out %/.installed,$(wildcard src/web/*.* src/web/ide/*))
+$(BUILD)/web/assets.c: $(WEB) src/web/node_modules/.installed | $$(@D)/.dir
+	@echo "  WEB   $@"
+	@cd src/web && node_modules/.bin/tsc && node build.mjs $(abspath $@)
+src/web/node_modules/.installed: src/web/package-lock.json
+	@echo "  NPM   src/web"
+	@cd src/web && npm ci --no-audit --no-fund --silent && touch node_modules/.installed
+
 # A part alone, elsewhere: make unit-asan BUILD=/tmp/b ROOMS="base latch pool" ONLY=pool
 
 # Unit tests of one variant: make unit-asan [ONLY=pool]
