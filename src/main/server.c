@@ -16,6 +16,7 @@
 
 #define QUEUED_MAX          4096u /* requests that wait, in all */
 #define QUEUED_PER_USER_MAX 512u
+#define QUEUED_MS           10000u /* longest wait for a worker */
 
 /* At a stop by signal these add up to under 5 s, with front_stop's 1 s. */
 #define DRAIN_MS      2500u
@@ -77,7 +78,7 @@ static int open_sessions(struct server *s) {
 static int open_methods(struct server *s) {
         const struct config *c = s->deps.config;
 
-        int r = rpc_new(&(struct rpc_deps){s->pool, s->sessions, c}, &s->rpc);
+        int r = rpc_new(&(struct rpc_deps){s->pool, s->sessions, QUEUED_MS}, &s->rpc);
         if (r == 0)
                 r = api_files_add(s->rpc, c);
         if (r == 0)

@@ -18,18 +18,18 @@
 #include "rpc/rpc_private.h"
 
 #define RPC_UNDER_WAY_MAX 128u /* requests of one socket received and not answered */
-#define RPC_QUEUED_MAX_NS                                                                          \
-        (UINT64_C(10) * 1000000000) /* a request that waits longer is answered "timeout" */
 
 struct rpc {
         struct pool *pool;
         struct sessions *sessions;
         struct registry *methods; /* of rpc_method_item */
+        uint64_t queued_ns;
         _Atomic uint64_t number;
 };
 
 struct rpc_job {
         struct pool_job job;
+        struct pool *pool;
         struct rpc_request request;     /* port, account and session are referenced */
         struct rpc_method_item *method; /* referenced */
         struct rpc_call call;           /* owned */
@@ -123,6 +123,7 @@ int rpc_new(const struct rpc_deps *deps, struct rpc **ret) {
                 return -ENOMEM;
         rpc->pool = deps->pool;
         rpc->sessions = deps->sessions;
+        rpc->queued_ns = deps->queued_ms * UINT64_C(1000000);
         int r = registry_new(RPC_METHODS_MAX, method_reclaim, &rpc->methods);
         if (r < 0) {
                 free(rpc);
@@ -192,6 +193,17 @@ static void answer(struct rpc_job *j, int error, json_t *result) {
         rpc_wrong_done(&w);
 }
 
+static void job_free(struct rpc_job *j) {
+        struct port *port = j->request.port;
+
+        rpc_call_done(&j->call);
+        session_unref(j->request.session);
+        account_unref(j->request.account);
+        registry_item_unref(&j->method->item);
+        free(j);
+        port->ops->unref(port);
+}
+
 static void job_run(struct pool_job *job) {
         struct rpc_job *j = CONTAINER_OF(job, struct rpc_job, job);
         json_t *result = NULL;
@@ -204,18 +216,9 @@ static void job_run(struct pool_job *job) {
         json_decref(j->request.data);
         j->request.data = NULL;
         atomic_fetch_sub(&j->request.port->requests, 1);
-}
-
-static void job_free(struct pool_job *job) {
-        struct rpc_job *j = CONTAINER_OF(job, struct rpc_job, job);
-        struct port *port = j->request.port;
-
-        rpc_call_done(&j->call);
-        session_unref(j->request.session);
-        account_unref(j->request.account);
-        registry_item_unref(&j->method->item);
-        free(j);
-        port->ops->unref(port);
+        if (job->strand)
+                pool_leave_strand(j->pool, job->strand); /* the session may go with this job */
+        job_free(j);
 }
 
 /* ---- judging ---- */
@@ -272,6 +275,7 @@ static struct rpc_job *job_new(struct rpc *rpc, struct port *port, struct rpc_ca
 
         if (!j)
                 return NULL;
+        j->pool = rpc->pool;
         j->received_ns = clock_mono_ns();
         j->call = *c;
         *c = (struct rpc_call){.id = "null"};
@@ -283,9 +287,8 @@ static struct rpc_job *job_new(struct rpc *rpc, struct port *port, struct rpc_ca
         };
         j->job = (struct pool_job){
                 .run = job_run,
-                .after = job_free,
                 .turn = &j->request.account->turn,
-                .deadline_ns = j->received_ns + RPC_QUEUED_MAX_NS,
+                .deadline_ns = j->received_ns + rpc->queued_ns,
         };
         return j;
 }
@@ -334,7 +337,7 @@ static void submit(struct rpc *rpc, struct port *port, struct rpc_call *c,
         if (r < 0) {
                 refuse_busy(rpc, port, &j->call, r);
                 atomic_fetch_sub(&port->requests, 1);
-                job_free(&j->job);
+                job_free(j);
         }
 }
 

@@ -63,7 +63,7 @@ struct rpc;
 struct rpc_deps {
         struct pool *pool;
         struct sessions *sessions;
-        const struct config *config;
+        unsigned queued_ms; /* a request that waits longer for a worker is answered "timeout" */
 };
 _must_use_ int rpc_new(const struct rpc_deps *deps, struct rpc **ret);
 struct rpc *rpc_free(struct rpc *rpc);
