@@ -29,7 +29,6 @@ struct rpc {
 
 struct rpc_job {
         struct pool_job job;
-        struct pool *pool;
         struct rpc_request request;     /* port, account and session are referenced */
         struct rpc_method_item *method; /* referenced */
         struct rpc_call call;           /* owned */
@@ -193,7 +192,9 @@ static void answer(struct rpc_job *j, int error, json_t *result) {
         rpc_wrong_done(&w);
 }
 
-static void job_free(struct rpc_job *j) {
+/* Once the strand is let go: with the last reference to the session the strand is gone, too. */
+static void job_free(struct pool_job *job) {
+        struct rpc_job *j = CONTAINER_OF(job, struct rpc_job, job);
         struct port *port = j->request.port;
 
         rpc_call_done(&j->call);
@@ -216,9 +217,6 @@ static void job_run(struct pool_job *job) {
         json_decref(j->request.data);
         j->request.data = NULL;
         atomic_fetch_sub(&j->request.port->requests, 1);
-        if (job->strand)
-                pool_leave_strand(j->pool, job->strand); /* the session may go with this job */
-        job_free(j);
 }
 
 /* ---- judging ---- */
@@ -275,7 +273,6 @@ static struct rpc_job *job_new(struct rpc *rpc, struct port *port, struct rpc_ca
 
         if (!j)
                 return NULL;
-        j->pool = rpc->pool;
         j->received_ns = clock_mono_ns();
         j->call = *c;
         *c = (struct rpc_call){.id = "null"};
@@ -287,6 +284,7 @@ static struct rpc_job *job_new(struct rpc *rpc, struct port *port, struct rpc_ca
         };
         j->job = (struct pool_job){
                 .run = job_run,
+                .after = job_free,
                 .turn = &j->request.account->turn,
                 .deadline_ns = j->received_ns + rpc->queued_ns,
         };
@@ -337,7 +335,7 @@ static void submit(struct rpc *rpc, struct port *port, struct rpc_call *c,
         if (r < 0) {
                 refuse_busy(rpc, port, &j->call, r);
                 atomic_fetch_sub(&port->requests, 1);
-                job_free(j);
+                job_free(&j->job);
         }
 }
 
