@@ -30,8 +30,9 @@ _must_use_ int role_parse(const char *s, enum role *ret); /* 0, -EINVAL */
 /* A user's name: a-z, 0-9, '.', '_', '-'; begins with a letter or digit; at most 32. */
 bool user_name_valid(const char *name);
 
-/* Opens or makes DIR/latch.db (0600) and migrates it. A file of a newer version or a failed integrity
- * check is -EINVAL and *ret_error says so in words (malloc'd). */
+/* Opens or makes DIR/latch.db (0600) and migrates it. A file of a newer version, of another program or
+ * owner, readable by others, or damaged is -EINVAL. Every failure but -ENOMEM is said in words, too:
+ * *ret_error, malloc'd. */
 _must_use_ int store_open(const char *dir, struct store **ret, char **ret_error);
 struct store *store_close(struct store *s); /* no other call may be under way. NULL */
 
