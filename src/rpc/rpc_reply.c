@@ -1,6 +1,5 @@
 /* rpc_reply.c - replies as text, compact. Whatever fails here, one text goes out. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -9,17 +8,29 @@
 #define REPLY_LIMIT                                                                                \
         (256u << 20) /* what a handler may build is limited by the handler; this by memory */
 
+/* jansson 2.14 goes on after an object's key that found no room: what was refused once is remembered. */
+struct sink {
+        struct buf buf;
+        bool failed;
+};
+
+static int sink_add(const char *text, size_t n, void *to) {
+        struct sink *s = to;
+
+        s->failed = s->failed || buf_add(&s->buf, text, n) < 0;
+        return s->failed ? -1 : 0;
+}
+
 /* {"jsonrpc":"2.0","id":ID,"KEY":VALUE}. False without memory, or if value holds what is no UTF-8. */
 static bool send_value(struct port *p, const char *id, const char *key, const json_t *value) {
-        struct buf b = BUF_INIT(REPLY_LIMIT);
-        char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-        bool ok = text && buf_addf(&b, "{\"jsonrpc\":\"2.0\",\"id\":%s,\"%s\":", id, key) == 0 &&
-                  buf_adds(&b, text) == 0 && buf_adds(&b, "}") == 0;
+        struct sink s = {.buf = BUF_INIT(REPLY_LIMIT)};
+        bool ok = buf_addf(&s.buf, "{\"jsonrpc\":\"2.0\",\"id\":%s,\"%s\":", id, key) == 0 &&
+                  json_dump_callback(value, sink_add, &s, JSON_COMPACT | JSON_ENCODE_ANY) == 0 &&
+                  !s.failed && buf_adds(&s.buf, "}") == 0;
 
         if (ok)
-                p->ops->send_text(p, b.data, b.n);
-        buf_done(&b);
-        free(text);
+                p->ops->send_text(p, s.buf.data, s.buf.n);
+        buf_done(&s.buf);
         return ok;
 }
 
