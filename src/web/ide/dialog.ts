@@ -8,7 +8,8 @@ export interface Choice<T> {
         tone?: 'primary' | 'danger';
 }
 
-// The choice, or undefined where it was dismissed. The first primary or the last choice has the focus.
+// The choice, or undefined where it was dismissed. The primary choice has the focus, else the first, which
+// does no harm.
 export function ask<T>(title: string, body: Child | Child[], choices: Choice<T>[]): Promise<T | undefined> {
         return new Promise((resolve) => {
                 let answer: T | undefined;
@@ -31,7 +32,7 @@ export function ask<T>(title: string, body: Child | Child[], choices: Choice<T>[
                 document.body.append(dialog);
                 dialog.showModal();
                 const first = choices.findIndex((c) => c.tone === 'primary');
-                buttons[first >= 0 ? first : buttons.length - 1]?.focus();
+                buttons[Math.max(first, 0)]?.focus();
         });
 }
 

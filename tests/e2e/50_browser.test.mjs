@@ -1,0 +1,235 @@
+// From the printed link to a program running: in a real Chromium, against the built server.
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+
+import { ide, newFile, openBrowser, run, screen, shoot, typeIn, waitScreen, waitStatus, TIMEOUT } from './browser.mjs';
+import { Server, repo, until } from './lib.mjs';
+
+const GREETING = `# Greets whoever is there.
+name = input("Who are you? ")
+
+
+def greet(name: str, times: int = 3) -> None:
+    for i in range(times):
+        print(f"{i + 1}. Hello, {name}!")
+
+
+greet(name)
+`;
+const LOOP = 'import time\nwhile True:\n    print("turning", flush=True)\n    time.sleep(0.05)\n';
+// Two hundred marks, four seconds; whoever misses or doubles one is found out.
+const MARKS = 'import time\nfor i in range(200):\n    print(f"{i:03d}.", end="", flush=True)\n    time.sleep(0.02)\n' +
+        'name = input("\\nwho? ")\nprint("hello, " + name)\n';
+const ALL_MARKS = Array.from({ length: 200 }, (_, i) => `${String(i).padStart(3, '0')}.`).join('');
+
+describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
+        let server, browser, page;
+
+        before(async () => {
+                server = await Server.start();
+                browser = await openBrowser();
+        });
+        after(async () => {
+                await browser?.close();
+                await server?.destroy();
+        });
+
+        it('lets nothing inline, nothing evaluated and no other host past its policy', async () => {
+                const answer = await server.fetch('/');
+                assert.equal(answer.status, 200);
+                const policy = answer.headers.get('content-security-policy');
+                assert.doesNotMatch(policy, /unsafe|\*|https?:|data:|blob:/);
+                for (const part of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'",
+                        "base-uri 'none'"])
+                        assert.ok(policy.includes(part), `${part} in ${policy}`);
+        });
+
+        it('signs in by the one-time link, writes a file with input(), runs it, answers, sees the greeting', async () => {
+                page = await ide(browser, server, { link: server.firstLink });
+                assert.equal(await page.evaluate(() => location.hash), '', 'the link is taken out of the address');
+                await newFile(page, 'greeting.py', GREETING);
+                await run(page);
+                await waitScreen(page, 'Who are you?');
+                assert.equal(await page.locator('.editor .dot.unsaved').count(), 0, 'Run has saved the file');
+                await typeIn(page, 'Ada\n');
+                await waitScreen(page, '3. Hello, Ada!');
+                assert.equal(await screen(page),
+                        'Who are you? Ada\n1. Hello, Ada!\n2. Hello, Ada!\n3. Hello, Ada!');
+                assert.match(await waitStatus(page, 'Finished'), /Finished after [\d.]+ m?s/);
+                page.watch.clean();
+        });
+
+        it('stops a loop, and says so', async () => {
+                await newFile(page, 'loop.py', LOOP);
+                await run(page);
+                await waitScreen(page, 'turning\nturning');
+                await page.click('.stop-button');
+                assert.match(await waitStatus(page, 'Stopped'), /Stopped after/);
+                await page.waitForSelector('.stop-button[disabled]');
+                page.watch.clean();
+        });
+
+        it('says with which code a program ended, and shows its traceback', async () => {
+                await newFile(page, 'broken.py', 'print(1 / 0)\n');
+                await run(page);
+                await waitScreen(page, 'ZeroDivisionError');
+                await waitStatus(page, 'Ended with code 1');
+                page.watch.clean();
+        });
+
+        it('marks what is not saved, and saves with Ctrl-S', async () => {
+                await newFile(page, 'notes.txt', 'first line\n');
+                await page.keyboard.press('Control+s');
+                await page.waitForSelector('.editor .tab.active:not(:has(.dot))');
+                const token = await server.login('admin', server.firstPassword);
+                const c = await server.client(token);
+                const read = () => c.request('fs.read', { path: 'home/notes.txt' });
+                const { data, etag } = await read();
+                assert.equal(data, 'first line\n');
+
+                // Somebody else saves; both stay until one is chosen.
+                await c.request('fs.write', { path: 'home/notes.txt', data: 'theirs\n', encoding: 'utf8', if_match: etag });
+                await page.locator('.cm-content').click();
+                await page.keyboard.insertText('mine\n');
+                await page.keyboard.press('Control+s');
+                await page.locator('dialog', { hasText: 'was changed elsewhere' }).waitFor();
+                assert.equal((await read()).data, 'theirs\n');
+                await page.click('dialog button:text-is("Keep mine")');
+                await page.waitForSelector('.editor .tab.active:not(:has(.dot))');
+                assert.match((await read()).data, /mine/);
+                page.watch.clean();
+        });
+
+        it('a file that runs already is told, and makes way if asked', async () => {
+                await page.click('[data-path="home/loop.py"]');
+                await page.waitForSelector('.editor .tab.active:has-text("loop.py")');
+                await run(page);
+                await waitScreen(page, 'turning');
+                await run(page);
+                await page.click('dialog button:text-is("Stop it and run again")');
+                await page.waitForSelector('.panel .tab.active .dot.busy');
+                await waitScreen(page, 'turning');
+                await page.click('.stop-button');
+                await waitStatus(page, 'Stopped');
+                page.watch.clean();
+        });
+
+        it('files are made, renamed and deleted with the keyboard alone', async () => {
+                await page.locator('[role="treeitem"][tabindex="0"]').focus();
+                await page.keyboard.press('Home');
+                await page.keyboard.type('home');
+                await page.locator('[data-path="home"]:focus').waitFor();
+                await page.locator('[aria-label="New folder"]').focus();
+                await page.keyboard.press('Enter');
+                await page.keyboard.type('drafts\n');
+                await page.locator('[data-path="home/drafts"]:focus').waitFor();
+                await page.keyboard.press('F2');
+                await page.keyboard.type('essays\n'); // the old name is selected
+                await page.locator('[data-path="home/essays"]:focus').waitFor();
+                await page.keyboard.press('F2');
+                await page.keyboard.type('loop.py\n');
+                await page.locator('.row-problem', { hasText: 'something of that name' }).waitFor();
+                await page.keyboard.press('Escape');
+                await page.keyboard.press('Delete');
+                await page.locator('dialog', { hasText: 'Delete essays?' }).waitFor();
+                await page.keyboard.press('Tab');
+                await page.keyboard.press('Enter');
+                await page.waitForSelector('[data-path="home/essays"]', { state: 'detached' });
+                page.watch.clean();
+        });
+
+        it('a reload takes up the run where it was, and what was not saved', async () => {
+                await newFile(page, 'marks.py', MARKS);
+                await run(page);
+                await waitScreen(page, '020.');
+                await page.locator('.cm-content').click();
+                await page.keyboard.press('Control+End');
+                await page.keyboard.insertText('# unsaved\n');
+                await page.waitForFunction(() => sessionStorage.getItem('latch.draft:home/marks.py'));
+                page.once('dialog', (d) => d.accept()); // it warns before it goes
+                await page.reload();
+                await page.waitForSelector('.editor .tab.active .dot.unsaved');
+                await waitScreen(page, 'who?');
+                await typeIn(page, 'Grace\n');
+                await waitScreen(page, 'hello, Grace');
+                const shown = (await screen(page)).replaceAll('\n', '');
+                assert.equal(shown, `${ALL_MARKS}who? Gracehello, Grace`);
+                await waitStatus(page, 'Finished');
+                await page.keyboard.press('Control+s');
+                page.watch.clean();
+        });
+
+        it('a server that is restarted in the middle of a run loses nothing', async () => {
+                await run(page);
+                await waitScreen(page, '010.');
+                page.watch.away = true;
+                const port = server.port;
+                const ended = await server.stop('SIGTERM');
+                assert.equal(ended.code, 0);
+                server.args = ['--listen', `127.0.0.1:${port}`];
+                await server.restart();
+                assert.equal(server.port, port);
+                await page.waitForFunction(() => !document.querySelector('.link.broken') &&
+                        !document.querySelector('.run-button').disabled);
+                page.watch.away = false;
+                await waitScreen(page, 'who?');
+                await typeIn(page, 'Edsger\n');
+                await waitScreen(page, 'hello, Edsger');
+                const shown = (await screen(page)).replaceAll('\n', '');
+                assert.equal(shown, `${ALL_MARKS}who? Edsgerhello, Edsger`);
+                await waitStatus(page, 'Finished');
+                page.watch.clean();
+        });
+
+        it('signs out, refuses a wrong password in words, and lets in by the form', async () => {
+                await page.click('.account');
+                await page.click('[role="menuitem"]');
+                await page.waitForSelector('#signin-name');
+                await page.fill('#signin-name', 'admin');
+                await page.fill('#signin-password', 'not the password');
+                await page.click('dialog button:text-is("Sign in")');
+                await page.locator('.signin-problem', { hasText: 'do not go together' }).waitFor();
+                page.watch.expect(/401/); // the browser tells the console of every 401
+                await page.fill('#signin-password', server.firstPassword);
+                await page.click('dialog button:text-is("Sign in")');
+                await page.waitForSelector('[data-path="home/greeting.py"]');
+                page.watch.clean();
+        });
+
+        it('a link that was used is refused in words', async () => {
+                const other = await ide(browser, server, {});
+                await other.goto('about:blank');
+                await other.goto(server.usedLink ?? `${server.url}/#link=used-before`);
+                await other.locator('.signin-problem', { hasText: 'used already' }).waitFor();
+                other.watch.expect(/40\d/);
+                other.watch.clean();
+                await other.context().close();
+        });
+
+        it('looks as it should, in light and in dark', async () => {
+                await page.setViewportSize({ width: 1280, height: 800 });
+                await page.click('[data-path="home/greeting.py"]');
+                await page.waitForSelector('.editor .tab.active:has-text("greeting.py")');
+                await run(page);
+                await waitScreen(page, 'Who are you?');
+                await typeIn(page, 'Ada\n');
+                await waitStatus(page, 'Finished');
+                const colours = {};
+                for (const scheme of ['light', 'dark']) {
+                        await page.emulateMedia({ colorScheme: scheme });
+                        colours[scheme] = await until(() => page.evaluate(() => {
+                                const editor = getComputedStyle(document.querySelector('.editor')).backgroundColor;
+                                const terminal = getComputedStyle(document.querySelector('.xterm-scrollable-element')).backgroundColor;
+                                return [editor, terminal];
+                        }), { what: 'colours' });
+                        if (process.env.LATCH_SCREENSHOTS)
+                                await shoot(page, path.resolve(repo, process.env.LATCH_SCREENSHOTS,
+                                        scheme === 'light' ? 'screenshot.png' : 'screenshot-dark.png'));
+                }
+                assert.equal(colours.light[0], colours.light[1], 'editor and terminal are of one paper');
+                assert.equal(colours.dark[0], colours.dark[1]);
+                assert.notEqual(colours.light[0], colours.dark[0]);
+                page.watch.clean();
+        });
+});
