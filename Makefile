@@ -28,7 +28,11 @@ TESTS := $(foreach r,$(ROOMS),$(wildcard tests/$(r)/test_*.c))
 .SUFFIXES:
 
 bin_name = $(subst _,-,$(patsubst %_main,%,$(basename $(notdir $(1)))))
+# The other files beside a program in tools/ are its own; those of a room are in the archive.
+parts_of = $(if $(filter tools/%,$(1)),$(filter-out %_main.c,$(wildcard $(dir $(1))*.c)))
 main_of  = $(foreach m,$(MAINS),$(if $(filter $(1),$(call bin_name,$(m))),$(m)))
+# $(1) variant, $(2) program. A function, for make takes a % in a pattern rule's prerequisites for its stem.
+objects_of = $(patsubst %.c,$(BUILD)/$(1)/obj/%.o,$(call main_of,$(2)) $(call parts_of,$(call main_of,$(2))))
 
 # The holder and the cage's init are small static programs: they start quickly and weigh little beside a
 # session. The address sanitizer cannot be linked statically, so its holder is dynamic; init stays as it is.
@@ -52,7 +56,7 @@ $(BUILD)/$(1)/lib/liblatchd.a: $$(OBJ_$(1)) | $$$$(@D)/.dir
 	@echo "  AR    $$@"
 	@rm -f $$@; ar rcs $$@ $$(OBJ_$(1))
 
-$(2)/%: $$$$(patsubst %.c,$(BUILD)/$(1)/obj/%.o,$$$$(call main_of,$$$$*)) $(BUILD)/$(1)/lib/liblatchd.a | $$$$(@D)/.dir
+$(2)/%: $$$$(call objects_of,$(1),$$$$*) $(BUILD)/$(1)/lib/liblatchd.a | $$$$(@D)/.dir
 	@echo "  LINK  $$@"
 	@if [ -n "$$(filter $$*,$$(STATIC_$(1)))" ]; then \
 	  $$(CC) $$(CFLAGS) -static-pie -Wl,-z,relro,-z,now $$(filter %.o,$$^) $(BUILD)/$(1)/lib/liblatchd.a -o $$@; \

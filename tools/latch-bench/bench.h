@@ -1,0 +1,30 @@
+/* bench.h - the benchmarks and what they are asked. Threads: one. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "server.h"
+
+struct bench_options {
+        const char *url;  /* NULL: a server of our own */
+        const char *data; /* DIR of that url, or NULL */
+        const char
+                *password_file; /* lines "NAME PASSWORD", or NULL: users are made with latchctl */
+        unsigned users, rounds;
+        bool json;
+        uint64_t deadline_ns;
+};
+
+/* The exit status: 0 all went as it should, 1 it did not. */
+_must_use_ int bench_classroom(struct server *server, const struct bench_options *o);
+_must_use_ int bench_run(struct server *server, const struct bench_options *o);
+
+/* n students with names and passwords, made on the server if need be, signed in, each at a socket of their own.
+ * NULL and words on stderr, or all of them. */
+_must_use_ struct student *class_gather(struct server *server, const struct bench_options *o,
+                                        size_t n);
+struct student *class_dismiss(struct student *all, size_t n); /* returns NULL */
+/* Prints the first few troubles; how many students had one. */
+size_t class_troubles(const struct student *all, size_t n);

@@ -1,0 +1,106 @@
+/* latch_bench_main.c - latch-bench: what the server does under a class, and how soon a program speaks. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "bench.h"
+
+#define USERS_MAX  1000u
+#define ROUNDS_MAX 100000u
+
+static const char usage[] =
+        "usage: latch-bench classroom [--users N] [OPTIONS]   N users (60) run a program at once\n"
+        "       latch-bench run [--rounds N] [OPTIONS]        first output of print(1), beside bare bwrap\n"
+        "\n"
+        "  --json                  the last line is one JSON object\n"
+        "  --timeout SECONDS       give up after this long (300)\n"
+        "  --url http://ADDR:PORT  a server that is there, instead of one of its own; and either\n"
+        "  --data DIR              its DIR: users are made by latchctl, and stay; or\n"
+        "  --password-file FILE    its users, a line \"NAME PASSWORD\" each\n";
+
+/* Only cuts waiting short: the way out is the usual one, which ends the server. */
+static void on_interrupt(int signal_number) {
+        (void)signal_number;
+}
+
+static int catch_interrupts(void) {
+        const struct sigaction act = {.sa_handler = on_interrupt}; /* no SA_RESTART */
+
+        if (sigaction(SIGINT, &act, NULL) < 0 || sigaction(SIGTERM, &act, NULL) < 0)
+                return -errno;
+        return signal(SIGPIPE, SIG_IGN) == SIG_ERR ? -errno : 0;
+}
+
+static bool parse_number(const char *text, unsigned max, unsigned *ret) {
+        uint64_t v;
+
+        if (str_to_u64(text, 1, max, &v) < 0)
+                return false;
+        *ret = (unsigned)v;
+        return true;
+}
+
+static bool parse(int argc, char **argv, struct bench_options *o) {
+        static const struct option options[] = {
+                {"users", required_argument, NULL, 'u'},
+                {"rounds", required_argument, NULL, 'r'},
+                {"timeout", required_argument, NULL, 't'},
+                {"url", required_argument, NULL, 'U'},
+                {"data", required_argument, NULL, 'd'},
+                {"password-file", required_argument, NULL, 'p'},
+                {"json", no_argument, NULL, 'j'},
+                {0},
+        };
+        unsigned timeout_s = 300;
+        bool ok = true;
+        int c;
+
+        while (ok && (c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+                switch (c) {
+                case 'u': ok = parse_number(optarg, USERS_MAX, &o->users); break;
+                case 'r': ok = parse_number(optarg, ROUNDS_MAX, &o->rounds); break;
+                case 't': ok = parse_number(optarg, 86400, &timeout_s); break;
+                case 'U': o->url = optarg; break;
+                case 'd': o->data = optarg; break;
+                case 'p': o->password_file = optarg; break;
+                case 'j': o->json = true; break;
+                default: ok = false;
+                }
+        }
+        o->deadline_ns = clock_mono_ns() + timeout_s * UINT64_C(1000000000);
+        bool known = o->data || o->password_file; /* who the users of a server that is there are */
+        return ok && optind == argc - 1 && (o->url != NULL) == known &&
+               !(o->data && o->password_file);
+}
+
+static int bench(int (*run)(struct server *server, const struct bench_options *o),
+                 const struct bench_options *o) {
+        struct server server;
+        int r = catch_interrupts();
+
+        if (r == 0)
+                r = o->url ? server_use(&server, o->url, o->data)
+                           : server_start(&server, o->deadline_ns);
+        if (r < 0)
+                return EXIT_FAILURE;
+        int status = run(&server, o);
+        return server_end(&server) < 0 ? EXIT_FAILURE : status;
+}
+
+int main(int argc, char **argv) {
+        struct bench_options o = {.users = 60, .rounds = 20};
+
+        if (parse(argc, argv, &o)) {
+                if (str_eq(argv[optind], "classroom"))
+                        return bench(bench_classroom, &o);
+                if (str_eq(argv[optind], "run"))
+                        return bench(bench_run, &o);
+        }
+        fputs(usage, stderr);
+        return 2;
+}
