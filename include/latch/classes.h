@@ -16,4 +16,4 @@
         X(session, LATCH_ALONE)       /* one session: state, driver, viewers, gate */              \
         X(port, LATCH_ALONE)          /* one socket's channel table */                             \
         X(outbox, LATCH_ALONE)        /* one socket's queue of frames not yet sent */              \
-        X(conns, LATCH_ALONE)         /* counts of sockets, in all and by user */
+        X(conns, LATCH_ALONE)         /* deadlines of clients that send slowly */

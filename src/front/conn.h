@@ -1,0 +1,90 @@
+/* conn.h - one open WebSocket: its port for sessions, its way out, and what is known of its health.
+ *
+ * Two threads work on it: its own (civetweb's, for the connection's life) reads, the pump writes. Its
+ * descriptor is a duplicate that belongs to the conn: whatever civetweb closes and hands to the next
+ * client, a late write here finds a dead socket and never a stranger's.
+ *
+ * Threads: see each function. Lock: outbox and port inside; none may be held by the caller.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "front/frames.h"
+#include "front/outbox.h"
+#include "registry/registry.h"
+#include "session/port.h"
+
+struct pump;
+struct account;
+
+#define CONN_READ_BYTES 16384u
+#define CONN_REASON_MAX 123u
+#define CONN_CLOSE_NS   1000000000ull /* how long a close frame may take to leave and be answered */
+
+struct conn {
+        struct registry_item item; /* by number, in front's registry; its memory goes last */
+        struct latch_ref ref;      /* what it holds goes with the last of these */
+        uint64_t number;           /* fixed, never reused: conn= in log lines */
+        struct pump *pump;         /* fixed */
+        struct port port;
+        bool echo; /* fixed: /v1/echo, no identity and no sessions */
+        int fd;    /* fixed, the conn's own */
+        struct outbox outbox;
+
+        /* Any thread. */
+        atomic_bool ready;          /* stands on the pump's list of those who want a turn */
+        struct conn *ready_next;    /* of that list: whoever set `ready`, then the pump */
+        atomic_bool gone;           /* its thread has read its last: the pump lets it go */
+        atomic_bool close_received; /* the client's close frame */
+        atomic_bool deaf;           /* it broke the protocol: what still comes is thrown away */
+        atomic_uint close_code;     /* the first that was sent, for the log; 0 none */
+        _Atomic uint64_t heard_ns;  /* the last byte from the client, monotonic */
+
+        /* The connection's own thread. */
+        struct frames frames;
+        unsigned char in[CONN_READ_BYTES];
+
+        /* The pump's. */
+        struct conn *next, *prev; /* all that the pump has */
+        struct conn *run_next;    /* the turn that comes */
+        struct conn *nap_next;
+        bool attached, running, napping, blocked, dead, close_sent;
+        struct outbox_frame *out, *out_last; /* on their way, the first from out_at */
+        size_t out_at;
+        unsigned next_viewer; /* whose turn it is among the channels */
+        uint8_t last_kind;    /* of the chunk that was taken last */
+        uint64_t nap_until_ns, close_until_ns, pinged_ns, progress_ns;
+        int waiting_bytes; /* in the kernel, when last looked at while blocked; -1 unknown */
+};
+
+struct conn_options {
+        struct registry *registry;
+        struct pump *pump;
+        struct identity *identity; /* NULL: echo */
+        struct frames_budget *budget;
+        uint64_t number;
+        int fd; /* becomes the conn's, also on failure */
+        size_t message_bytes, outbox_bytes;
+};
+
+/* 0, and a reference that its own thread holds; -ENOMEM, -EUSERS. */
+_must_use_ int conn_new(const struct conn_options *o, struct conn **ret);
+struct conn *conn_ref(struct conn *c);
+/* From a registry's item to a conn: a reference, or NULL if its last one is gone. */
+struct conn *conn_of_item(struct registry_item *item);
+struct conn *conn_unref(struct conn *c); /* NULL is fine; returns NULL */
+DEFINE_CLEANUP(struct conn, conn_unref)
+
+/* For registry_new: what frees a conn. */
+void conn_reclaim(struct registry_item *item);
+
+/* Any thread. Queue a frame; one that does not fit closes the socket with 1008. */
+void conn_send(struct conn *c, unsigned opcode, const void *data, size_t n);
+/* Any thread. Say goodbye; the first one counts. reason: at most CONN_REASON_MAX bytes. */
+void conn_close(struct conn *c, unsigned code, const char *reason);
+/* Any thread. End it now: both directions are shut down, its thread wakes up. */
+void conn_cut(struct conn *c);

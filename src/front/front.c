@@ -1,0 +1,277 @@
+/* front.c - see front.h: civetweb's start, its callbacks, its stop. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "front/front_private.h"
+#include "front/peer.h"
+#include "front/serve.h"
+#include "front/ws.h"
+#include "latch/thread.h"
+
+#define BUDGET_BYTES   (256u << 20) /* messages that are coming in, over all sockets */
+#define STOP_MS        1000u        /* for the close frames to leave and be answered */
+#define STOP_LOOK_MS   5u
+#define FDS_PER_SOCKET 2u
+#define FDS_BESIDE     1024u /* sessions, files, the store */
+
+static int on_request(struct mg_connection *conn) {
+        return serve(mg_get_user_data(mg_get_context(conn)), conn);
+}
+
+/* What civetweb cannot parse, or would answer itself. */
+static int on_error(struct mg_connection *conn, int status, const char *message) {
+        struct request r;
+
+        serve_begin(mg_get_user_data(mg_get_context(conn)), conn, &r);
+        http_error(&r, status, "bad_request", message);
+        serve_log(&r);
+        return 0;
+}
+
+/* Anything it complains of while it starts is a start that failed, and these are the words. */
+static int on_message(const struct mg_connection *conn, const char *message) {
+        struct front *f = mg_get_user_data(mg_get_context(conn));
+
+        if (f && pthread_equal(pthread_self(), f->starter) && !f->started && !f->complaint[0])
+                snprintf(f->complaint, sizeof f->complaint, "%s", message);
+        else
+                log_event(LOG_WARN, "http.library", LOG_S("message", message));
+        return 1;
+}
+
+static int on_access(const struct mg_connection *conn, const char *message) {
+        (void)conn, (void)message;
+        return 1; /* serve_log has said it */
+}
+
+static void *on_thread(const struct mg_context *context, int type) {
+        (void)context;
+        latch_thread_begin(type == 0 ? "accept" : "http");
+        return NULL;
+}
+
+static void on_thread_end(const struct mg_context *context, int type, void *data) {
+        (void)context, (void)type, (void)data;
+        latch_thread_end();
+}
+
+/* civetweb looks for a password file on each request where nobody else says who may. */
+static int on_authorize(struct mg_connection *conn, void *data) {
+        (void)conn, (void)data;
+        return 1; /* serve() has decided */
+}
+
+int front_new(const struct front_deps *deps, struct front **ret) {
+        struct front *f = calloc(1, sizeof *f);
+        int r;
+
+        if (!f)
+                return -ENOMEM;
+        f->deps = *deps;
+        f->budget.limit = BUDGET_BYTES;
+        f->started_ms = clock_real_ms();
+        r = registry_new(deps->config->max_sockets, conn_reclaim, &f->conns);
+        if (r == 0)
+                r = watchdog_new(&f->watchdog);
+        if (r < 0) {
+                front_free(f);
+                return r;
+        }
+        *ret = f;
+        return 0;
+}
+
+struct front *front_free(struct front *f) {
+        if (!f)
+                return NULL;
+        CHECK(!f->http);
+        watchdog_free(f->watchdog);
+        registry_free(f->conns);
+        free(f);
+        return NULL;
+}
+
+static int fail(char **ret_error, char *message) {
+        *ret_error = message;
+        return message ? -EINVAL : -ENOMEM;
+}
+
+/* Two descriptors a socket, one a request, and what sessions and files need. */
+static int check_descriptors(const struct config *c, char **ret_error) {
+        rlim_t need = (rlim_t)c->max_sockets * FDS_PER_SOCKET + c->http_threads * 2 + FDS_BESIDE;
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return fail(ret_error, str_printf("the limit of open files: %s", strerror(errno)));
+        if (limit.rlim_cur >= need)
+                return 0;
+        if (limit.rlim_max < need)
+                return fail(ret_error,
+                            str_printf("max_sockets: %u sockets need %llu open files, and "
+                                       "the limit (ulimit -Hn) is %llu",
+                                       c->max_sockets, (unsigned long long)need,
+                                       (unsigned long long)limit.rlim_max));
+        limit.rlim_cur = need;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return fail(ret_error, str_printf("the limit of open files: %s", strerror(errno)));
+        return 0;
+}
+
+/* The address as numbers, and what the system says of it: civetweb says less. */
+static int check_address(const char *where, char **ret_error) {
+        struct sockaddr_in a = {.sin_family = AF_INET};
+        const char *colon = strrchr(where, ':');
+        _cleanup_(fd_closep) int fd = -1;
+        char host[64];
+        uint64_t port;
+        int on = 1;
+
+        if (!colon || (size_t)(colon - where) >= sizeof host ||
+            str_to_u64(colon + 1, 0, 65535, &port) < 0)
+                return fail(ret_error, str_printf("listen: %s is no HOST:PORT", where));
+        memcpy(host, where, (size_t)(colon - where));
+        host[colon - where] = '\0';
+        if (inet_pton(AF_INET, host, &a.sin_addr) != 1)
+                return fail(ret_error, str_printf("listen: %s is no IPv4 address", host));
+        a.sin_port = htons((uint16_t)port);
+        fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+            bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || (port && listen(fd, 1) < 0))
+                return fail(ret_error, str_printf("listen: %s: %s", where, strerror(errno)));
+        return 0;
+}
+
+/* Before the first thread of civetweb's: no request comes too early. */
+static void on_context(const struct mg_context *context) {
+        struct mg_context *http = (struct mg_context *)context;
+        struct front *f = mg_get_user_data(context);
+
+        mg_set_auth_handler(http, "**", on_authorize, NULL);
+        mg_set_websocket_handler(http, "/v1/ws", ws_connect, ws_ready, ws_data, NULL, f);
+        if (f->deps.config->echo)
+                mg_set_websocket_handler(http, "/v1/echo", ws_connect, ws_ready, ws_data, NULL, f);
+}
+
+static void set_callbacks(struct mg_callbacks *c) {
+        *c = (struct mg_callbacks){
+                .begin_request = on_request,
+                .http_error = on_error,
+                .log_message = on_message,
+                .log_access = on_access,
+                .connection_close = ws_connection_close,
+                .init_context = on_context,
+                .init_thread = on_thread,
+                .exit_thread = on_thread_end,
+        };
+}
+
+/* Signals that arrive on its threads would close connections (facts), so none may. */
+static struct mg_context *start(struct front *f) {
+        const struct config *c = f->deps.config;
+        char threads[16];
+        const char *options[] = {"listening_ports",
+                                 c->listen,
+                                 "num_threads",
+                                 threads,
+                                 "tcp_nodelay",
+                                 "1",
+                                 "enable_keep_alive",
+                                 "no",
+                                 "request_timeout_ms",
+                                 "8000",
+                                 "websocket_timeout_ms",
+                                 "1000",
+                                 "enable_websocket_ping_pong",
+                                 "no",
+                                 "decode_url",
+                                 "no",
+                                 "max_request_size",
+                                 "32768",
+                                 "listen_backlog",
+                                 "1024",
+                                 "enable_directory_listing",
+                                 "no",
+                                 "enable_auth_domain_check",
+                                 "no",
+                                 "access_control_allow_origin",
+                                 "",
+                                 "access_control_allow_methods",
+                                 "",
+                                 "access_control_allow_headers",
+                                 "",
+                                 NULL};
+        struct mg_callbacks callbacks;
+        struct mg_context *http;
+        sigset_t all, before;
+
+        snprintf(threads, sizeof threads, "%u", c->max_sockets + c->http_threads);
+        set_callbacks(&callbacks);
+        sigfillset(&all);
+        CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+        http = mg_start(&callbacks, f, options);
+        CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+        return http;
+}
+
+int front_listen(struct front *f, char *address, size_t size, char **ret_error) {
+        const char *listen = f->deps.config->listen;
+        struct mg_server_port port;
+        int r = check_descriptors(f->deps.config, ret_error);
+
+        if (r == 0)
+                r = check_address(listen, ret_error);
+        if (r < 0)
+                return r;
+        f->starter = pthread_self();
+        f->http = start(f);
+        if (!f->http || f->complaint[0] || mg_get_server_ports(f->http, 1, &port) != 1) {
+                mg_stop(f->http);
+                f->http = NULL;
+                return fail(ret_error, str_printf("listen: %s: %s", listen,
+                                                  f->complaint[0] ? f->complaint : "cannot serve"));
+        }
+        f->port = (uint16_t)port.port;
+        f->started = true;
+        snprintf(address, size, "%.*s:%u", (int)(strrchr(listen, ':') - listen), listen, f->port);
+        return 0;
+}
+
+static void close_all(struct front *f, unsigned code) {
+        struct registry_item **items = NULL;
+        size_t n = 0;
+
+        if (registry_list(f->conns, &items, &n) < 0)
+                return; /* no memory for goodbyes */
+        for (size_t i = 0; i < n; i++) {
+                struct conn *c = conn_of_item(items[i]);
+
+                if (c)
+                        conn_close(c, code, code == 1012 ? "restarting" : "the server ends");
+                conn_unref(c);
+        }
+        registry_list_free(items, n);
+}
+
+void front_stop(struct front *f, unsigned close_code) {
+        uint64_t until = clock_mono_ms() + STOP_MS;
+
+        if (!f->http)
+                return;
+        atomic_store(&f->stopping, true);
+        close_all(f, close_code);
+        while (atomic_load(&f->sockets) > 0 && clock_mono_ms() < until)
+                usleep(STOP_LOOK_MS * 1000);
+        peer_shut_all(f->port);
+        mg_stop(f->http);
+        f->http = NULL;
+}

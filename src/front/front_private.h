@@ -1,0 +1,34 @@
+/* front_private.h - what the files of front share: the server itself. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <civetweb.h>
+
+#include "front/conn.h"
+#include "front/front.h"
+#include "front/watchdog.h"
+#include "registry/registry.h"
+
+struct front {
+        struct front_deps deps;  /* fixed */
+        struct mg_context *http; /* main's */
+        uint16_t port;           /* fixed once bound */
+        pthread_t starter;       /* fixed while it starts; what follows is that thread's alone */
+        bool started;
+        char complaint[256];
+        struct registry *conns; /* the open sockets, by number */
+        struct watchdog *watchdog;
+        struct frames_budget budget; /* memory of messages that are coming in */
+        atomic_uint sockets;         /* seats taken */
+        _Atomic uint64_t numbers;    /* requests and sockets: req=, conn= */
+        atomic_bool stopping;        /* admit no one */
+        uint64_t started_ms;         /* fixed: real time */
+};
+
+static inline uint64_t front_number(struct front *f) {
+        return atomic_fetch_add(&f->numbers, 1) + 1;
+}

@@ -1,0 +1,69 @@
+/* http.h - one HTTP request while it is served, its body, and its one answer.
+ *
+ * Threads: the connection's own. Lock: none may be held (all of it is I/O).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <civetweb.h>
+#include <jansson.h>
+
+#include "auth/auth.h"
+#include "base/buf.h"
+#include "base/macros.h"
+
+struct front;
+struct route;
+
+struct request {
+        struct front *front;
+        struct mg_connection *conn;
+        const struct mg_request_info *ri;
+        const struct route *route; /* NULL until one is found */
+        const char *rest;          /* of the path, behind the route's; still %XX */
+        struct identity *identity; /* referenced, or NULL */
+        bool by_cookie;
+        bool head;       /* the answer has no body */
+        uint64_t number; /* req= in log lines, X-Request-Id */
+        uint64_t began_ns;
+        int status;     /* once answered */
+        bool body_read; /* nothing of the request's body is left unread */
+};
+
+struct answer {
+        int status;
+        const char *type;    /* Content-Type; NULL: no body */
+        const char *headers; /* more of them, each with its CRLF; NULL: none */
+        const void *body;
+        size_t n;
+};
+
+const char *http_reason(int status); /* "Not Found" */
+
+/* Each of these answers, once, in one piece. What the client does not take is its own loss. */
+void http_answer(struct request *r, const struct answer *a);
+void http_json(struct request *r, int status, json_t *body, const char *headers); /* steals body */
+/* {"error":{"code","message"}} */
+void http_error(struct request *r, int status, const char *code, const char *message);
+void http_error_more(struct request *r, int status, const char *code, const char *message,
+                     const char *headers);
+/* An errno of a room below, by rpc's table of codes. */
+void http_errno(struct request *r, int error);
+
+/* The head alone, for an answer whose n bytes are sent elsewhere. 0 or -errno. */
+_must_use_ int http_begin(struct request *r, const struct answer *a);
+
+/* The whole body, at most limit bytes. False: it was answered with what was wrong (411, 413, 417, 408,
+ * 400, 503). */
+_must_use_ bool http_body(struct request *r, size_t limit, struct buf *ret);
+
+/* A JSON object of a small body. NULL: it was answered. */
+_must_use_ json_t *http_body_json(struct request *r, size_t limit);
+
+/* So that a refusal arrives though its body was not read: waits for the client's end, at most 2 s. */
+void http_linger(struct request *r);
+
+const char *http_header(const struct request *r, const char *name);

@@ -1,0 +1,158 @@
+/* http_body.c - see http.h: a request's body, with a size and a pace. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "front/front_private.h"
+#include "front/http.h"
+#include "front/peer.h"
+
+#define PIECE_BYTES 16384u
+#define PIECE_NS    10000000000ull /* for each piece: a client slower than 1.6 KiB/s is given up */
+#define LINGER_MS   2000u
+#define JSON_DEPTH  8u
+
+static bool wrong(struct request *r, int status, const char *code, const char *message) {
+        http_error(r, status, code, message);
+        return false;
+}
+
+/* RFC 9110 10.1.1: the client waits for our word before it sends. */
+static bool answer_expect(struct request *r) {
+        static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+        const char *expect = http_header(r, "Expect");
+
+        if (!expect)
+                return true;
+        if (strcasecmp(expect, "100-continue") != 0)
+                return wrong(r, 417, "bad_request", "that expectation is not known here");
+        return mg_write(r->conn, go_on, sizeof go_on - 1) > 0 ||
+               wrong(r, 408, "timeout", "the client is gone");
+}
+
+/* Reads the declared length, piece by piece, each with a deadline. 0, -ETIMEDOUT, -ECONNRESET, -ENOMEM. */
+static int read_pieces(struct request *r, struct watch *w, size_t length, struct buf *to) {
+        while (to->n < length) {
+                size_t want = MIN(length - to->n, (size_t)PIECE_BYTES);
+                int e = buf_reserve(to, want), n;
+
+                if (e < 0)
+                        return e;
+                watch_until(w, clock_mono_ns() + PIECE_NS);
+                n = mg_read(r->conn, to->data + to->n, want);
+                watch_until(w, 0);
+                if (watch_fired(w))
+                        return -ETIMEDOUT;
+                if (n <= 0)
+                        return -ECONNRESET;
+                to->n += (size_t)n;
+                to->data[to->n] = '\0';
+        }
+        return 0;
+}
+
+static int read_watched(struct request *r, size_t length, struct buf *to) {
+        _cleanup_(watch_freep) struct watch *w = NULL;
+        int fd, e;
+
+        if (length == 0)
+                return buf_reserve(to, 0);
+        fd = peer_dup(r->ri);
+        if (fd < 0)
+                return fd;
+        e = watch_new(r->front->watchdog, fd, &w);
+        return e < 0 ? e : read_pieces(r, w, length, to);
+}
+
+bool http_body(struct request *r, size_t limit, struct buf *ret) {
+        long long length = r->ri->content_length;
+        struct buf body = BUF_INIT(limit);
+        int e;
+
+        if (length < 0)
+                return wrong(r, 411, "length_required", "send the body with a Content-Length");
+        if ((unsigned long long)length > limit)
+                return wrong(r, 413, "too_large", "the body is over the limit");
+        if (!answer_expect(r))
+                return false;
+        e = read_watched(r, (size_t)length, &body);
+        if (e == 0) {
+                r->body_read = true;
+                *ret = body;
+                return true;
+        }
+        buf_done(&body);
+        if (e == -ENOMEM || e == -EMFILE)
+                http_errno(r, e);
+        else
+                http_error(r, e == -ETIMEDOUT ? 408 : 400,
+                           e == -ETIMEDOUT ? "timeout" : "bad_request",
+                           "the body did not come whole");
+        return false;
+}
+
+/* The parser's recursion must fit a connection's thread, whose stack is small. */
+static bool too_deep(const char *text, size_t n) {
+        unsigned depth = 0;
+        bool quoted = false;
+
+        for (size_t i = 0; i < n; i++) {
+                if (quoted && text[i] == '\\')
+                        i++;
+                else if (text[i] == '"')
+                        quoted = !quoted;
+                else if (!quoted && (text[i] == '{' || text[i] == '[') && ++depth > JSON_DEPTH)
+                        return true;
+                else if (!quoted && (text[i] == '}' || text[i] == ']') && depth > 0)
+                        depth--;
+        }
+        return false;
+}
+
+json_t *http_body_json(struct request *r, size_t limit) {
+        struct buf body;
+        json_t *j = NULL;
+
+        if (!http_body(r, limit, &body))
+                return NULL;
+        if (!too_deep(body.data, body.n))
+                j = json_loadb(body.data, body.n, JSON_REJECT_DUPLICATES, NULL);
+        /* It may hold a password. */
+        explicit_bzero(body.data, body.n);
+        buf_done(&body);
+        if (!json_is_object(j)) {
+                json_decref(j);
+                http_error(r, 400, "bad_request", "the body is no JSON object");
+                return NULL;
+        }
+        return j;
+}
+
+void http_linger(struct request *r) {
+        uint64_t until = clock_mono_ms() + LINGER_MS;
+        _cleanup_(fd_closep) int fd = -1;
+        char sink[4096];
+
+        if (r->body_read || r->ri->content_length <= 0)
+                return;
+        fd = peer_dup(r->ri);
+        if (fd < 0 || shutdown(fd, SHUT_WR) < 0)
+                return;
+        for (;;) {
+                struct pollfd p = {.fd = fd, .events = POLLIN};
+                uint64_t now = clock_mono_ms();
+                ssize_t n;
+
+                if (now >= until || atomic_load(&r->front->stopping) ||
+                    poll(&p, 1, (int)(until - now)) <= 0)
+                        return;
+                n = recv(fd, sink, sizeof sink, MSG_DONTWAIT);
+                if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+                        return;
+        }
+}

@@ -1,0 +1,87 @@
+/* peer.c - see peer.h. */
+#include "front/peer.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+static bool name_of(int (*get)(int, struct sockaddr *, socklen_t *), int fd,
+                    struct sockaddr_in *ret) {
+        socklen_t n = sizeof *ret;
+
+        return get(fd, (struct sockaddr *)ret, &n) == 0 && n == sizeof *ret &&
+               ret->sin_family == AF_INET;
+}
+
+static int get_peer(int fd, struct sockaddr *a, socklen_t *n) {
+        return getpeername(fd, a, n);
+}
+
+static int get_own(int fd, struct sockaddr *a, socklen_t *n) {
+        return getsockname(fd, a, n);
+}
+
+/* A client's port, address and our port name one connection: the kernel gives no two the same. */
+static bool is_peer(int fd, const struct mg_request_info *ri, struct in_addr address) {
+        struct sockaddr_in peer, own;
+
+        return name_of(get_peer, fd, &peer) && ntohs(peer.sin_port) == ri->remote_port &&
+               peer.sin_addr.s_addr == address.s_addr && name_of(get_own, fd, &own) &&
+               ntohs(own.sin_port) == ri->server_port;
+}
+
+int peer_dup(const struct mg_request_info *ri) {
+        struct in_addr address;
+        struct rlimit limit;
+
+        if (inet_pton(AF_INET, ri->remote_addr, &address) != 1 ||
+            getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return -ENOTCONN;
+        /* Descriptors are handed out lowest first, so the search ends early where it can succeed. */
+        for (int fd = 0; (rlim_t)fd < MIN(limit.rlim_cur, (rlim_t)1 << 20); fd++) {
+                if (is_peer(fd, ri, address)) {
+                        int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+                        return copy < 0 ? -errno : copy;
+                }
+        }
+        return -ENOTCONN;
+}
+
+static bool is_ours(int fd, uint16_t port, bool listening) {
+        struct sockaddr_in own;
+        int accepts = 0;
+        socklen_t n = sizeof accepts;
+
+        return name_of(get_own, fd, &own) && ntohs(own.sin_port) == port &&
+               getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &n) == 0 &&
+               (accepts != 0) == listening;
+}
+
+static void shut(uint16_t port, bool listening) {
+        DIR *d = opendir("/proc/self/fd");
+        struct dirent *e;
+        uint64_t fd;
+
+        if (!d)
+                return;
+        while ((e = readdir(d)))
+                if (str_to_u64(e->d_name, 0, INT32_MAX, &fd) == 0 &&
+                    is_ours((int)fd, port, listening))
+                        shutdown((int)fd, SHUT_RDWR);
+        closedir(d);
+}
+
+void peer_shut_all(uint16_t port) {
+        shut(port, false);
+        shut(port, true);
+}

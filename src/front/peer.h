@@ -1,0 +1,19 @@
+/* peer.h - descriptors of civetweb's connections, which it does not tell.
+ *
+ * Threads: any that serves the connection, so that it is not closed meanwhile. Lock: none may be held.
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdint.h>
+
+#include <civetweb.h>
+
+#include "base/macros.h"
+
+/* A duplicate (close-on-exec) of this connection's socket, the caller's to close. -ENOTCONN if it is gone
+ * already; -EMFILE. */
+_must_use_ int peer_dup(const struct mg_request_info *ri);
+
+/* At a stop: wakes everyone who waits for a client of this port, and then the thread that accepts. */
+void peer_shut_all(uint16_t port);

@@ -1,0 +1,66 @@
+/* pump_private.h - the pump as front knows it: sockets that want a turn, and what it does for each.
+ *
+ * A socket joins when it is first woken and leaves when its thread says it is gone; both happen on the
+ * pump's thread. Whoever has something for a socket puts it on the list of the ready, once, and the pump
+ * takes the list as a whole: no lock on either side.
+ *
+ * Threads: pump_wake: any. All else: the pump's own.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "front/conn.h"
+#include "front/pump.h"
+
+#define PUMP_FRAME_BYTES 65536u /* payload of one frame, its 16 bytes of header included */
+#define PUMP_SCRATCH     (PUMP_FRAME_BYTES * 2)
+#define PUMP_IOV         64
+#define PUMP_TURN_BYTES  (256u * 1024u) /* output of one socket before others get theirs */
+#define PUMP_NAP_OVER    4096u          /* a batch above this... */
+#define PUMP_NAP_NS      500000u /* ...lets output gather for so long (facts: halves the CPU) */
+#define PUMP_TICK_NS     100000000u
+#define PUMP_CARE_NS     250000000u /* how often each socket's health is looked at */
+
+#define PUMP_PING_NS   10000000000ull /* of silence before we ask */
+#define PUMP_SILENT_NS 28000000000ull /* of silence before the peer is given up */
+#define PUMP_STALL_NS  30000000000ull /* data waits and nothing moves: "no progress" */
+
+struct pump_times { /* the three above; tests shorten them */
+        uint64_t ping_ns, silent_ns, stall_ns;
+};
+
+struct pump {
+        int epoll_fd, event_fd;
+        atomic_bool asleep; /* is about to wait, or waits: write event_fd */
+        atomic_bool stopping;
+        _Atomic(struct conn *) ready; /* newest first; each holds a reference */
+        struct sessions *sessions;    /* set by pump_run */
+        struct pump_times times;      /* fixed while it runs */
+        pthread_t thread;
+        bool running; /* main's */
+
+        /* The thread's own. */
+        struct conn *all; /* attached, each holds a reference */
+        struct conn *run_first, *run_last;
+        struct conn *naps;
+        uint64_t ticked_ns, cared_ns;
+        unsigned char *scratch;
+        struct iovec iov[PUMP_IOV]; /* the frames that lie in scratch */
+        int iov_n;
+};
+
+/* Any thread: this socket has something to send, is new, or is gone. */
+void pump_wake(struct pump *p, struct conn *c);
+
+void pump_queue(struct pump *p, struct conn *c); /* a turn for c, at the end of the row */
+void pump_nap(struct pump *p, struct conn *c, uint64_t until_ns);
+
+/* pump_turn.c: one socket's turn: control frames and replies, then output. */
+void pump_turn(struct pump *p, struct conn *c, uint64_t now_ns);
+/* pump_care.c: pings, stalls, sign-outs, closes that take too long. */
+void pump_care(struct pump *p, struct conn *c, uint64_t now_ns);

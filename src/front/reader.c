@@ -1,0 +1,118 @@
+/* reader.c - see reader.h. */
+#include "front/reader.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "front/pump_private.h"
+
+enum { OP_TEXT = 1, OP_BINARY = 2, OP_PONG = 10 };
+
+#define HEADER_BYTES 16u
+#define KIND_INPUT   2
+
+/* A binary message of latch.v1: false if it is none. */
+static bool take_input(struct conn *c, const struct reader_to *to, const struct frames_event *e) {
+        uint32_t channel;
+        uint64_t offset;
+
+        if (e->n < HEADER_BYTES || e->data[0] != KIND_INPUT || e->data[1] || e->data[2] ||
+            e->data[3])
+                return false;
+        memcpy(&channel, e->data + 4, sizeof channel);
+        memcpy(&offset, e->data + 8, sizeof offset);
+        sessions_input(to->sessions, &c->port, le32toh(channel), le64toh(offset),
+                       e->data + HEADER_BYTES, e->n - HEADER_BYTES);
+        return true;
+}
+
+static void take_message(struct conn *c, const struct reader_to *to, const struct frames_event *e) {
+        if (atomic_load(&c->close_code))
+                return; /* we have said goodbye: only the answer to that counts */
+        if (c->echo)
+                conn_send(c, e->what == FRAMES_TEXT ? OP_TEXT : OP_BINARY, e->data, e->n);
+        else if (e->what == FRAMES_TEXT)
+                rpc_receive(to->rpc, &c->port, (const char *)e->data, e->n);
+        else if (!take_input(c, to, e))
+                conn_close(c, 1003, "a binary message is not kind 2 with its header");
+}
+
+/* False: nothing that comes after this is read as frames. */
+static bool take_event(struct conn *c, const struct reader_to *to, const struct frames_event *e) {
+        switch (e->what) {
+        case FRAMES_MORE:
+        case FRAMES_PONG: return true;
+        case FRAMES_PING: conn_send(c, OP_PONG, e->data, e->n); return true;
+        case FRAMES_CLOSE:
+                atomic_store(&c->close_received, true);
+                conn_close(c, e->code, "");
+                pump_wake(c->pump, c);
+                return false;
+        case FRAMES_BAD:
+                atomic_store(&c->deaf, true);
+                conn_close(c, e->code, e->reason);
+                pump_wake(c->pump, c);
+                return false;
+        default: take_message(c, to, e); return true;
+        }
+}
+
+static bool take_bytes(struct conn *c, const struct reader_to *to, size_t n) {
+        size_t at = 0;
+
+        while (at < n) {
+                struct frames_event e;
+                size_t used;
+
+                frames_feed(&c->frames, c->in + at, n - at, &used, &e);
+                at += used;
+                if (!take_event(c, to, &e))
+                        return false;
+        }
+        return true;
+}
+
+struct pace {
+        uint64_t frame, since_ns; /* the frame under way, and when it was first seen so */
+};
+
+/* A frame that stalls, or takes for ever, is given up; the pump cuts the socket a second later. */
+static void judge_pace(struct conn *c, struct pace *pace) {
+        uint64_t now = clock_mono_ns();
+
+        if (!frames_inside(&c->frames))
+                return;
+        if (pace->frame != c->frames.begun || pace->since_ns == 0)
+                *pace = (struct pace){c->frames.begun, now};
+        if (now - atomic_load(&c->heard_ns) >= READER_STALL_NS ||
+            now - pace->since_ns >= READER_FRAME_NS)
+                conn_close(c, 1008, "a frame was not finished");
+}
+
+void reader_run(struct conn *c, const struct reader_to *to) {
+        struct timeval second = {.tv_sec = 1};
+        struct pace pace = {0};
+        bool listens = true;
+
+        /* The pump sends with MSG_DONTWAIT, so only reading waits: one call a message, no poll. */
+        if (fd_set_nonblock(c->fd, false) < 0 ||
+            setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second) < 0)
+                return;
+        for (;;) {
+                ssize_t n = recv(c->fd, c->in, sizeof c->in, 0);
+
+                if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+                        return;
+                if (n > 0) {
+                        atomic_store(&c->heard_ns, clock_mono_ns());
+                        listens = listens && take_bytes(c, to, (size_t)n);
+                }
+                if (listens)
+                        judge_pace(c, &pace);
+        }
+}

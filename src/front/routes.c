@@ -1,0 +1,97 @@
+/* routes.c - see routes.h. */
+#include "front/routes.h"
+
+#include <string.h>
+
+#include "base/str.h"
+#include "front/assets.h"
+
+#define READ (METHOD_GET | METHOD_HEAD)
+
+const struct route routes[] = {
+        {"/api/login", METHOD_POST, WHO_ANYONE, false, http_login},
+        {"/api/logout", METHOD_POST, WHO_SIGNED_IN, false, http_logout},
+        {"/api/renew", METHOD_POST, WHO_SIGNED_IN, false, http_renew},
+        {"/api/me", READ, WHO_SIGNED_IN, false, http_me},
+        {"/api/files/", READ, WHO_SIGNED_IN, false, http_files_get},
+        {"/api/files/", METHOD_PUT, WHO_SIGNED_IN, false, http_files_put},
+        {"/api/files/", METHOD_DELETE, WHO_SIGNED_IN, false, http_files_delete},
+        {"/healthz", READ, WHO_ANYONE, false, http_healthz},
+        {"/readyz", READ, WHO_ANYONE, false, http_readyz},
+        {"/v1/ws", METHOD_GET, WHO_SIGNED_IN, true, http_no_socket},
+        {"/v1/echo", METHOD_GET, WHO_ANYONE, true, http_no_socket},
+};
+const size_t routes_n = ELEMENTS(routes);
+
+/* Not a row of its own: what the binary carries decides which paths these are. */
+static const struct route asset = {"/", READ, WHO_ANYONE, false, http_asset};
+
+static const struct {
+        unsigned bit;
+        const char *name;
+} methods[] = {
+        {METHOD_GET, "GET"}, {METHOD_HEAD, "HEAD"},     {METHOD_POST, "POST"},
+        {METHOD_PUT, "PUT"}, {METHOD_DELETE, "DELETE"},
+};
+
+unsigned route_method(const char *name) {
+        for (size_t i = 0; i < ELEMENTS(methods); i++)
+                if (str_eq(methods[i].name, name))
+                        return methods[i].bit;
+        return 0;
+}
+
+void route_allow(unsigned allowed, char to[ROUTE_ALLOW_MAX]) {
+        size_t n = 0;
+
+        to[0] = '\0';
+        for (size_t i = 0; i < ELEMENTS(methods); i++) {
+                if (!(allowed & methods[i].bit))
+                        continue;
+                strcpy(to + n, n ? ", " : "");
+                n += strlen(to + n);
+                strcpy(to + n, methods[i].name);
+                n += strlen(to + n);
+        }
+}
+
+static bool matches(const struct route *route, const char *path, const char **ret_rest) {
+        size_t n = strlen(route->path);
+
+        if (n > 1 && route->path[n - 1] == '/') {
+                if (!str_starts(path, route->path))
+                        return false;
+                *ret_rest = path + n;
+                return true;
+        }
+        *ret_rest = "";
+        return str_eq(path, route->path);
+}
+
+static bool is_asset(const char *path) {
+        for (size_t i = 0; i < web_assets_n; i++)
+                if (str_eq(web_assets[i].path, path))
+                        return true;
+        return false;
+}
+
+const struct route *route_find(const char *path, unsigned method, const char **ret_rest,
+                               unsigned *ret_allow) {
+        const char *rest;
+
+        *ret_allow = 0;
+        for (size_t i = 0; i < routes_n; i++) {
+                if (!matches(&routes[i], path, &rest))
+                        continue;
+                *ret_allow |= routes[i].methods;
+                if (routes[i].methods & method) {
+                        *ret_rest = rest;
+                        return &routes[i];
+                }
+        }
+        if (!is_asset(path))
+                return NULL;
+        *ret_allow = asset.methods;
+        *ret_rest = path;
+        return asset.methods & method ? &asset : NULL;
+}

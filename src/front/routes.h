@@ -1,0 +1,62 @@
+/* routes.h - the one table of what HTTP can be asked for, and who may ask.
+ *
+ * Refused unless the table allows it: a request is judged, its route found, its method and identity
+ * settled, all before any handler runs.
+ *
+ * Threads: any.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/macros.h"
+#include "front/http.h"
+
+enum method {
+        METHOD_GET = 1,
+        METHOD_HEAD = 2,
+        METHOD_POST = 4,
+        METHOD_PUT = 8,
+        METHOD_DELETE = 16
+};
+
+enum route_who {
+        WHO_ANYONE,
+        WHO_SIGNED_IN, /* by bearer token or cookie */
+};
+
+struct route {
+        const char *path; /* that ends with '/' and is longer than it: all paths below */
+        unsigned methods; /* of this row: a path may have several */
+        enum route_who who;
+        bool socket; /* a WebSocket: handle says what to do with a request that is none */
+        void (*handle)(struct request *r);
+};
+
+extern const struct route routes[];
+extern const size_t routes_n;
+
+unsigned route_method(const char *name); /* 0: none of the table's */
+
+/* The row for this path and method. NULL: then *ret_allow are the methods that the path has, 0 if it is
+ * no path at all. ret_rest: what follows a route that ends with '/'. */
+const struct route *route_find(const char *path, unsigned method, const char **ret_rest,
+                               unsigned *ret_allow);
+
+/* "GET, HEAD" */
+#define ROUTE_ALLOW_MAX 64
+void route_allow(unsigned methods, char to[ROUTE_ALLOW_MAX]);
+
+/* Handlers. */
+void http_login(struct request *r); /* http_auth.c */
+void http_logout(struct request *r);
+void http_renew(struct request *r);
+void http_me(struct request *r);
+void http_files_get(struct request *r); /* http_files.c; HEAD, too */
+void http_files_put(struct request *r);
+void http_files_delete(struct request *r);
+void http_asset(struct request *r);   /* http_assets.c */
+void http_healthz(struct request *r); /* health.c */
+void http_readyz(struct request *r);
+void http_no_socket(struct request *r); /* ws.c: asked for without an upgrade */

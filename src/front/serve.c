@@ -1,0 +1,172 @@
+/* serve.c - see serve.h. */
+#include "front/serve.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "front/judge.h"
+#include "front/routes.h"
+#include "front/ws.h"
+
+#define COOKIE "latch_session="
+
+void serve_begin(struct front *f, struct mg_connection *conn, struct request *ret) {
+        const struct mg_request_info *ri = mg_get_request_info(conn);
+
+        *ret = (struct request){
+                .front = f,
+                .conn = conn,
+                .ri = ri,
+                .rest = "",
+                .head = str_eq(ri->request_method, "HEAD"),
+                .number = front_number(f),
+                .began_ns = clock_mono_ns(),
+        };
+}
+
+/* The route, never the path or the query: those may hold what is nobody else's business. */
+void serve_log(const struct request *r) {
+        char number[20];
+
+        snprintf(number, sizeof number, "%llx", (unsigned long long)r->number);
+        log_event(r->status >= 500 ? LOG_WARN : LOG_INFO, "http.request", LOG_S("req", number),
+                  LOG_S("method", r->ri->request_method),
+                  LOG_S("route", r->route ? r->route->path : "-"), LOG_I("status", r->status),
+                  LOG_I("us", (clock_mono_ns() - r->began_ns) / 1000),
+                  LOG_S("user", r->identity ? r->identity->account->name : NULL),
+                  LOG_S("address", r->ri->remote_addr));
+}
+
+/* One cookie of a Cookie header (RFC 6265 4.2.1). False: none, or too long to be a token. */
+static bool cookie(const char *header, char to[TOKEN_TEXT_MAX]) {
+        while (header && *header) {
+                size_t n;
+
+                header += strspn(header, " \t;");
+                n = strcspn(header, ";");
+                if (n > strlen(COOKIE) && !strncmp(header, COOKIE, strlen(COOKIE))) {
+                        n -= strlen(COOKIE);
+                        if (n >= TOKEN_TEXT_MAX)
+                                return false;
+                        memcpy(to, header + strlen(COOKIE), n);
+                        to[n] = '\0';
+                        return true;
+                }
+                header += n;
+        }
+        return false;
+}
+
+/* RFC 6750 2.1; a bearer token goes before the cookie, and a bad one is not saved by it. */
+static bool token_of(struct request *r, char to[TOKEN_TEXT_MAX]) {
+        const char *authorization = http_header(r, "Authorization");
+
+        if (!authorization) {
+                r->by_cookie = true;
+                return cookie(http_header(r, "Cookie"), to);
+        }
+        return !strncasecmp(authorization, "Bearer ", 7) &&
+               str_copy(to, TOKEN_TEXT_MAX, authorization + 7 + strspn(authorization + 7, " ")) ==
+                       0;
+}
+
+/* False: it was answered. */
+static bool identify(struct request *r) {
+        char token[TOKEN_TEXT_MAX] = "";
+        int e = -EACCES;
+
+        if (token_of(r, token))
+                e = auth_authenticate(r->front->deps.auth, token, &r->identity);
+        explicit_bzero(token, sizeof token);
+        if (e == -EACCES)
+                http_error_more(r, 401, "unauthorized", "sign in first",
+                                "WWW-Authenticate: Bearer realm=\"latch\"\r\n");
+        else if (e < 0)
+                http_error_more(r, 503, "unavailable", "it cannot be told who you are; try again",
+                                "Retry-After: 1\r\n");
+        return e == 0;
+}
+
+static void answer_no_route(struct request *r, unsigned allowed) {
+        char names[ROUTE_ALLOW_MAX], header[ROUTE_ALLOW_MAX + 16];
+
+        if (!allowed) {
+                http_error(r, 404, "not_found", "there is nothing at this address");
+                return;
+        }
+        route_allow(allowed, names);
+        snprintf(header, sizeof header, "Allow: %s\r\n", names);
+        http_error_more(r, 405, "method_not_allowed", "not with this method", header);
+}
+
+/* False: it was answered. */
+static bool admit(struct request *r) {
+        unsigned method = route_method(r->ri->request_method), allowed;
+        const struct config *c = r->front->deps.config;
+        bool unsafe;
+
+        r->route = route_find(r->ri->local_uri_raw, method, &r->rest, &allowed);
+        if (!c->echo && str_eq(r->ri->local_uri_raw, "/v1/echo")) {
+                r->route = NULL;
+                allowed = 0;
+        }
+        if (!r->route) {
+                answer_no_route(r, allowed);
+                return false;
+        }
+        if (r->route->who == WHO_ANYONE)
+                return true;
+        if (!identify(r))
+                return false;
+        unsafe = !(method & (METHOD_GET | METHOD_HEAD)) || judge_wants_socket(r->ri);
+        if (r->by_cookie && !judge_same_site(r->ri, unsafe, c->public_url)) {
+                http_error(r, 403, "forbidden", "the request comes from another site's page");
+                return false;
+        }
+        return true;
+}
+
+/* True: it is to become a WebSocket, and nothing was answered. */
+static bool handle(struct request *r) {
+        struct refusal refusal;
+
+        if (!judge_request(r->ri, &refusal)) {
+                http_error_more(r, refusal.status, refusal.code, refusal.message,
+                                refusal.status == 426 ? "Upgrade: websocket\r\n"
+                                                        "Sec-WebSocket-Version: 13\r\n"
+                                                      : NULL);
+                return false;
+        }
+        if (atomic_load(&r->front->stopping)) {
+                http_error_more(r, 503, "unavailable", "the server is shutting down",
+                                "Retry-After: 5\r\n");
+                return false;
+        }
+        if (!admit(r))
+                return false;
+        if (r->route->socket && judge_wants_socket(r->ri))
+                return ws_seat(r);
+        r->route->handle(r);
+        return false;
+}
+
+int serve(struct front *f, struct mg_connection *conn) {
+        struct request r;
+
+        serve_begin(f, conn, &r);
+        if (handle(&r)) {
+                identity_unref(r.identity);
+                return 0;
+        }
+        serve_log(&r);
+        /* No second request on this connection, and civetweb does not drain what it has not read. */
+        mg_disable_connection_keep_alive(conn);
+        http_linger(&r);
+        identity_unref(r.identity);
+        return r.status ? r.status : 500;
+}

@@ -1,0 +1,225 @@
+/* ws.c - see ws.h. */
+#include "front/ws.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "front/judge.h"
+#include "front/peer.h"
+#include "front/pump_private.h"
+#include "front/reader.h"
+#include "front/routes.h"
+#include "front/serve.h"
+
+#define SUBPROTOCOL "latch.v1"
+
+enum { OP_TEXT = 1 };
+
+struct seat {
+        struct front *front;
+        const struct route *route;
+        struct identity *identity; /* NULL: echo */
+        uint64_t number;           /* of the request, and of the socket */
+        uint64_t began_ns;
+        bool counted, counted_user;
+        struct conn *conn; /* once it is open */
+};
+
+bool ws_seat(struct request *r) {
+        struct seat *s = calloc(1, sizeof *s);
+
+        if (!s) {
+                http_errno(r, -ENOMEM);
+                return false;
+        }
+        s->front = r->front;
+        s->route = r->route;
+        s->identity = r->identity ? identity_ref(r->identity) : NULL;
+        s->number = r->number;
+        s->began_ns = r->began_ns;
+        mg_set_user_connection_data(r->conn, s);
+        return true;
+}
+
+/* Takes one of limit, unless all are taken. */
+static bool take(atomic_uint *count, unsigned limit) {
+        unsigned n = atomic_load(count);
+
+        while (n < limit)
+                if (atomic_compare_exchange_weak(count, &n, n + 1))
+                        return true;
+        return false;
+}
+
+/* NULL: there is room, and it is taken. */
+static const struct refusal *take_room(struct seat *s) {
+        static const struct refusal full = {503, "busy", "all sockets of this server are taken"};
+        static const struct refusal user_full = {429, "limit_reached",
+                                                 "you have too many sockets open"};
+        const struct config *c = s->front->deps.config;
+
+        s->counted = take(&s->front->sockets, c->max_sockets);
+        if (!s->counted)
+                return &full;
+        if (!s->identity)
+                return NULL;
+        s->counted_user = take(&s->identity->account->sockets, c->sockets_per_user);
+        return s->counted_user ? NULL : &user_full;
+}
+
+/* civetweb answers with what stands here, and leaves there what the client before was given. */
+static bool choose_subprotocol(const struct mg_request_info *ri, bool echo) {
+        struct mg_request_info *to = (struct mg_request_info *)ri;
+        bool offered = false, known = false;
+
+        for (int i = 0; i < ri->num_headers; i++) {
+                if (strcasecmp(ri->http_headers[i].name, "Sec-WebSocket-Protocol") != 0)
+                        continue;
+                offered = true;
+                known |= judge_lists(ri->http_headers[i].value, SUBPROTOCOL);
+        }
+        to->acceptedWebSocketSubprotocol = known ? SUBPROTOCOL : NULL;
+        return echo || known || !offered;
+}
+
+static void log_as(const struct seat *s, struct request *r, int status) {
+        r->number = s->number;
+        r->began_ns = s->began_ns;
+        r->route = s->route;
+        r->identity = s->identity;
+        r->status = status;
+        serve_log(r);
+}
+
+static int refuse(struct request *r, const struct seat *s, const struct refusal *why) {
+        http_error_more(r, why->status, why->code, why->message,
+                        why->status == 400 ? NULL : "Retry-After: 5\r\n");
+        log_as(s, r, why->status);
+        return 1;
+}
+
+int ws_connect(const struct mg_connection *conn, void *cbdata) {
+        static const struct refusal strange = {400, "bad_request",
+                                               "the subprotocol is " SUBPROTOCOL};
+        struct seat *s = mg_get_user_connection_data(conn);
+        const struct refusal *why;
+        struct request r;
+
+        CHECK(s); /* nothing gets here but by begin_request */
+        serve_begin(cbdata, (struct mg_connection *)conn, &r);
+        if (!choose_subprotocol(r.ri, !s->identity))
+                return refuse(&r, s, &strange);
+        why = take_room(s);
+        if (why)
+                return refuse(&r, s, why);
+        log_as(s, &r, 101);
+        return 0;
+}
+
+static int open_conn(struct seat *s, const struct mg_request_info *ri, struct conn **ret) {
+        struct front *f = s->front;
+        const struct config *c = f->deps.config;
+        int fd = peer_dup(ri);
+
+        if (fd < 0)
+                return fd;
+        return conn_new(
+                &(struct conn_options){.registry = f->conns,
+                                       .pump = f->deps.pump,
+                                       .identity = s->identity,
+                                       .budget = &f->budget,
+                                       .number = s->number,
+                                       .fd = fd,
+                                       .message_bytes = c->message_bytes,
+                                       /* A file in base64 and what else waits beside it. */
+                                       .outbox_bytes = c->file_bytes * 3 + c->message_bytes},
+                ret);
+}
+
+static void send_hello(struct conn *c, const struct config *config) {
+        const struct account *a = c->port.identity->account;
+        json_t *hello = json_pack(
+                "{s:s,s:s,s:{s:i,s:s,s:{s:s,s:s},s:{s:I,s:I,s:I,s:I}}}", "jsonrpc", "2.0", "method",
+                "hello", "params", "protocol", 1, "server", "latchd/" LATCH_VERSION, "user", "name",
+                a->name, "role", role_name(a->role), "limits", "message_bytes",
+                (json_int_t)config->message_bytes, "window_bytes", (json_int_t)config->window_bytes,
+                "input_bytes", (json_int_t)config->input_bytes, "viewers_per_session",
+                (json_int_t)config->viewers_per_session);
+        char *text = hello ? json_dumps(hello, JSON_COMPACT) : NULL;
+
+        if (text)
+                conn_send(c, OP_TEXT, text, strlen(text));
+        else
+                conn_close(c, 1013, "no memory");
+        json_decref(hello);
+        free(text);
+}
+
+static void log_end(const struct seat *s) {
+        char number[20];
+
+        snprintf(number, sizeof number, "%llx", (unsigned long long)s->number);
+        log_event(LOG_INFO, "socket.end", LOG_S("conn", number),
+                  LOG_S("user", s->identity ? s->identity->account->name : NULL),
+                  LOG_I("code", atomic_load(&s->conn->close_code)),
+                  LOG_I("ms", (clock_mono_ns() - s->began_ns) / 1000000));
+}
+
+void ws_ready(struct mg_connection *conn, void *cbdata) {
+        struct front *f = cbdata;
+        struct seat *s = mg_get_user_connection_data(conn);
+        struct conn *c;
+        int r = open_conn(s, mg_get_request_info(conn), &c);
+
+        /* Once we are through, civetweb's own reading of frames ends before it begins. */
+        mg_disable_connection_keep_alive(conn);
+        if (r < 0) {
+                log_event(LOG_WARN, "socket.open", LOG_E(r));
+                return;
+        }
+        s->conn = c;
+        if (!c->echo)
+                send_hello(c, f->deps.config);
+        pump_wake(c->pump, c);
+        if (atomic_load(&f->stopping)) /* front_stop may have looked before we were there */
+                conn_close(c, 1012, "the server is shutting down");
+        reader_run(c, &(struct reader_to){f->deps.rpc, f->deps.sessions});
+        if (!c->echo)
+                port_close(&c->port);
+        registry_remove(f->conns, &c->item);
+        atomic_store(&c->gone, true);
+        pump_wake(c->pump, c);
+        log_end(s);
+}
+
+/* ws_ready has read all there was: civetweb has nothing to give, and is told to end. */
+int ws_data(struct mg_connection *conn, int bits, char *data, size_t n, void *cbdata) {
+        (void)conn, (void)bits, (void)data, (void)n, (void)cbdata;
+        return 0;
+}
+
+void http_no_socket(struct request *r) {
+        http_error_more(r, 426, "upgrade_required", "this address is for a WebSocket",
+                        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
+}
+
+void ws_connection_close(const struct mg_connection *conn) {
+        struct seat *s = mg_get_user_connection_data(conn);
+
+        if (!s)
+                return;
+        conn_unref(s->conn);
+        if (s->counted)
+                atomic_fetch_sub(&s->front->sockets, 1);
+        if (s->counted_user)
+                atomic_fetch_sub(&s->identity->account->sockets, 1);
+        identity_unref(s->identity);
+        free(s);
+        mg_set_user_connection_data(conn, NULL);
+}

@@ -1,0 +1,25 @@
+/* ws.h - from an upgrade to an open socket, and its end.
+ *
+ * A request that was judged gets a seat (begin_request). Limits and the subprotocol are settled in connect,
+ * the last place where a refusal is an HTTP answer; in ready the socket opens and is read to its end; the
+ * seat goes in connection_close, which civetweb calls whatever happened.
+ *
+ * Threads: the connection's own. Lock: none may be held.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include <civetweb.h>
+
+#include "front/front_private.h"
+#include "front/http.h"
+
+/* True: the seat is bound to the connection. False: it was answered. */
+_must_use_ bool ws_seat(struct request *r);
+
+/* civetweb's callbacks; cbdata is the front. */
+int ws_connect(const struct mg_connection *conn, void *cbdata);
+void ws_ready(struct mg_connection *conn, void *cbdata);
+int ws_data(struct mg_connection *conn, int bits, char *data, size_t n, void *cbdata);
+void ws_connection_close(const struct mg_connection *conn);
