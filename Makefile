@@ -52,10 +52,14 @@ $(BUILD)/$(1)/obj/%.o: %.c | $$$$(@D)/.dir
 $(BUILD)/$(1)/obj/web/assets.o: $(BUILD)/web/assets.c | $$$$(@D)/.dir
 	@echo "  CC    $(1) $$<"
 	@$$(CC) $$(CPPFLAGS) -std=gnu11 $$(HARDEN) $$(FLAGS_$(1)) -MMD -MP -c $$< -o $$@
+# The assembler reads runner.py, which the compiler's list of dependencies does not know.
+$(BUILD)/$(1)/obj/src/spawn/runner_text.o: src/spawn/runner.py
 $(BUILD)/$(1)/lib/liblatchd.a: $$(OBJ_$(1)) | $$$$(@D)/.dir
 	@echo "  AR    $$@"
 	@rm -f $$@; ar rcs $$@ $$(OBJ_$(1))
 
+$(2)/.dir:
+	@mkdir -p $$(@D) && touch $$@
 $(2)/%: $$$$(call objects_of,$(1),$$$$*) $(BUILD)/$(1)/lib/liblatchd.a | $$$$(@D)/.dir
 	@echo "  LINK  $$@"
 	@if [ -n "$$(filter $$*,$$(STATIC_$(1)))" ]; then \
@@ -111,9 +115,10 @@ src/web/node_modules/.installed: src/web/package-lock.json
 # A part alone, elsewhere: make unit-asan BUILD=/tmp/b ROOMS="base latch pool" ONLY=pool
 
 # Unit tests of one variant: make unit-asan [ONLY=pool]
-unit-asan: $(TESTS_asan) ; BUILD=$(BUILD) tools/run-unit asan $(ONLY)
-unit-tsan: $(TESTS_tsan) ; BUILD=$(BUILD) tools/run-unit tsan $(ONLY)
-unit-rel:  $(TESTS_rel)  ; BUILD=$(BUILD) tools/run-unit rel $(ONLY)
+# Those of spawn, hold and session start the real programs.
+unit-asan: $(TESTS_asan) $(BINS_asan) ; BUILD=$(BUILD) tools/run-unit asan $(ONLY)
+unit-tsan: $(TESTS_tsan) $(BINS_tsan) ; BUILD=$(BUILD) tools/run-unit tsan $(ONLY)
+unit-rel:  $(TESTS_rel)  $(BINS_rel)  ; BUILD=$(BUILD) tools/run-unit rel $(ONLY)
 
 # Sets itself up on a fresh Debian 12, then serves. Settings: make run ARGS="--listen 127.0.0.1:9000"
 run:
