@@ -59,7 +59,8 @@ bool identity_valid(const struct identity *i);
 /* The living account of a user, made on demand. 0, -ENOENT, -errno of the store. */
 _must_use_ int auth_account(struct auth *a, int64_t user_id, struct account **ret);
 
-#define TOKEN_TEXT_MAX 64
+#define TOKEN_TEXT_MAX       64
+#define AUTH_TOKENS_PER_USER 256u /* signed in at once; then the oldest is revoked */
 struct auth_grant {
         char token[TOKEN_TEXT_MAX]; /* secret: base64url of 32 random bytes */
         unsigned expires_in_s;

@@ -1,0 +1,25 @@
+/* attempts.h - failed sign-ins, counted for an address and for a name in a table of fixed size.
+ *
+ * Only failures count. A name or address is known by a keyed hash; when its set of the table is full
+ * the entry that is nearest to being forgiven gives way. Inventing names cannot grow it.
+ *
+ * Threads: any. Lock: auth_attempts, inside, for a few instructions.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/macros.h"
+
+struct attempts;
+
+enum attempts_kind { ATTEMPTS_ADDRESS = 'a', ATTEMPTS_NAME = 'n' };
+
+_must_use_ int attempts_new(unsigned per_minute, struct attempts **ret); /* 0, -ENOMEM */
+struct attempts *attempts_free(struct attempts *a);                      /* NULL is fine; NULL */
+
+uint64_t attempts_key(const struct attempts *a, enum attempts_kind kind, const char *text);
+
+/* Nanoseconds (clock_mono_ns) until this one may try again: 0, it may. Counts nothing. */
+uint64_t attempts_wait_ns(struct attempts *a, uint64_t key, uint64_t now_ns);
+void attempts_failed(struct attempts *a, uint64_t key, uint64_t now_ns);

@@ -1,0 +1,37 @@
+/* auth_private.h - what the files of this room share: the tables of accounts and identities.
+ *
+ * Threads: any registered thread. Lock: none may be held (the store is asked).
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "auth/attempts.h"
+#include "auth/auth.h"
+#include "auth/password.h"
+
+struct auth {
+        struct store *store;         /* fixed, not ours */
+        const struct config *config; /* fixed, not ours */
+        struct registry *accounts, *identities;
+        struct gate *gate;
+        struct attempts *attempts;
+        char decoy[PASSWORD_HASH_MAX]; /* fixed: what unknown names are checked against */
+        _Atomic uint64_t purge_ns;     /* monotonic: when expired tokens are removed next */
+};
+
+_must_use_ int people_tables_new(struct auth *a); /* 0, -ENOMEM */
+void people_tables_free(struct auth *a);          /* nobody holds a reference */
+
+/* The living account of this row, made if it is not there. 0, -ENOMEM, -EUSERS. */
+_must_use_ int account_of(struct auth *a, const struct store_user *u, struct account **ret);
+
+/* The living identity of this hash: from memory, else from the store. 0; -EACCES none, expired,
+ * revoked, or its user is disabled; -errno of the store. */
+_must_use_ int identity_of(struct auth *a, const unsigned char hash[TOKEN_HASH_BYTES],
+                           struct identity **ret);
+
+/* From now on it is not valid, nor found. The store's row must be gone already. */
+void identity_revoke(struct auth *a, struct identity *i);
+/* The same for one that may not even be in memory. */
+void identity_revoke_hash(struct auth *a, const unsigned char hash[TOKEN_HASH_BYTES]);

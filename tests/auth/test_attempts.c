@@ -1,0 +1,105 @@
+/* Unit tests for src/auth/attempts.c. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+#include <sodium.h>
+
+#include "auth/attempts.h"
+#include "base/fault.h"
+
+#define SECOND UINT64_C(1000000000)
+
+static void test_failures_are_counted_and_forgiven(void **state) {
+        struct attempts *a;
+        uint64_t now = 1000 * SECOND;
+
+        (void)state;
+        assert_int_equal(attempts_new(10, &a), 0);
+        uint64_t key = attempts_key(a, ATTEMPTS_NAME, "ann");
+        for (int i = 0; i < 10; i++) {
+                assert_int_equal(attempts_wait_ns(a, key, now), 0);
+                assert_int_equal(attempts_wait_ns(a, key, now), 0); /* asking costs nothing */
+                attempts_failed(a, key, now);
+        }
+        assert_int_equal(attempts_wait_ns(a, key, now), 6 * SECOND);
+        assert_int_equal(attempts_wait_ns(a, key, now + 2 * SECOND), 4 * SECOND);
+        assert_int_equal(attempts_wait_ns(a, key, now + 6 * SECOND), 0);
+        attempts_failed(a, key, now + 6 * SECOND);
+        assert_int_equal(attempts_wait_ns(a, key, now + 6 * SECOND), 6 * SECOND);
+        /* Nobody else pays for it. */
+        assert_int_equal(attempts_wait_ns(a, attempts_key(a, ATTEMPTS_NAME, "bob"), now), 0);
+        assert_int_equal(attempts_wait_ns(a, attempts_key(a, ATTEMPTS_ADDRESS, "ann"), now), 0);
+        attempts_free(a);
+}
+
+/* A million invented names from one address: it is stopped after ten, and then lets one in six seconds. */
+static void test_an_address_that_invents_names_is_stopped(void **state) {
+        struct attempts *a;
+        uint64_t now = 1000 * SECOND;
+        unsigned tried = 0;
+        char name[32];
+
+        (void)state;
+        assert_int_equal(attempts_new(10, &a), 0);
+        uint64_t address = attempts_key(a, ATTEMPTS_ADDRESS, "192.0.2.1");
+        for (int i = 0; i < 1000000; i++, now += SECOND / 100000) {
+                (void)snprintf(name, sizeof name, "invented-%d", i);
+                if (attempts_wait_ns(a, address, now) > 0)
+                        continue;
+                tried++;
+                attempts_failed(a, attempts_key(a, ATTEMPTS_NAME, name), now);
+                attempts_failed(a, address, now);
+        }
+        assert_int_equal(tried, 10 + 1); /* it went on for ten seconds */
+        attempts_free(a);
+}
+
+static void test_a_million_names_take_no_memory(void **state) {
+        struct attempts *a;
+        char name[32];
+
+        (void)state;
+        assert_int_equal(attempts_new(10, &a), 0);
+        fault_arm(1, 0); /* the first allocation would fail, and tell */
+        for (int i = 0; i < 1000000; i++) {
+                (void)snprintf(name, sizeof name, "invented-%d", i);
+                attempts_failed(a, attempts_key(a, ATTEMPTS_NAME, name), 1000 * SECOND);
+        }
+        assert_false(fault_disarm(NULL));
+        attempts_free(a);
+}
+
+static void test_who_is_forgiven_gives_way_first(void **state) {
+        struct attempts *a;
+        uint64_t now = 1000 * SECOND;
+        char name[32];
+
+        (void)state;
+        assert_int_equal(attempts_new(1, &a), 0);
+        uint64_t key = attempts_key(a, ATTEMPTS_NAME, "ann");
+        for (int i = 0; i < 3; i++)
+                attempts_failed(a, key, now); /* three minutes to go */
+        for (int i = 0; i < 100000; i++) {
+                (void)snprintf(name, sizeof name, "n%d", i);
+                attempts_failed(a, attempts_key(a, ATTEMPTS_NAME, name), now); /* one minute each */
+        }
+        assert_int_equal(attempts_wait_ns(a, key, now), 3 * 60 * SECOND);
+        attempts_free(a);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_failures_are_counted_and_forgiven),
+                cmocka_unit_test(test_an_address_that_invents_names_is_stopped),
+                cmocka_unit_test(test_a_million_names_take_no_memory),
+                cmocka_unit_test(test_who_is_forgiven_gives_way_first),
+        };
+
+        if (sodium_init() < 0)
+                return 1;
+        return cmocka_run_group_tests_name("attempts", tests, NULL, NULL);
+}
