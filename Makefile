@@ -139,6 +139,32 @@ e2e-deps: tests/e2e/node_modules/.installed
 tests/e2e/node_modules/.installed: tests/e2e/package-lock.json
 	@cd tests/e2e && npm ci --no-audit --no-fund --silent && touch node_modules/.installed
 
+# What the compilers do not insist on: format, floors, sizes, thread safety, lint, unused code and includes.
+LINTED  := $(wildcard src/*/*.[ch] include/*/*.h tools/*/*.[ch] tests/*/*.[ch])
+tidy_of  = $(patsubst %.c,$(BUILD)/tidy/%.o,$(filter %.c,$(1)))
+tidy:
+	@tools/deps tidy
+	@clang-format --dry-run -Werror $(LINTED)
+	@tools/check-floors
+	@tools/check-sizes
+	@$(MAKE) --no-print-directory -j2 lint
+	@$(MAKE) --no-print-directory unused
+	@echo "tidy"
+lint: $(LINTED:%=$(BUILD)/tidy/%.lint)
+unused: $(call tidy_of,$(filter-out tests/%,$(LINTED)))
+	@tools/check-unused $(BUILD)
+
+$(BUILD)/tidy/%.o: %.c | $$(@D)/.dir
+	@$(CC) $(CPPFLAGS) -std=gnu11 -O0 -ffunction-sections -MMD -MP -c $< -o $@
+$(BUILD)/tidy/%.c.lint: %.c $(BUILD)/tidy/%.o .clang-tidy tools/lint
+	@echo "  LINT  $<"
+	@tools/lint $< $(CPPFLAGS) && touch $@
+$(BUILD)/tidy/%.h.lint: %.h $(filter %.h,$(LINTED)) .clang-tidy tools/lint | $$(@D)/.dir
+	@echo "  LINT  $<"
+	@tools/lint $< $(CPPFLAGS) && touch $@
+$(BUILD)/tidy/tests/latch/%: CPPFLAGS += $(NESTED_TABLE)
+.PRECIOUS: $(BUILD)/tidy/%.o
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/latch
 	install -m 0755 $(BINS_rel) $(DESTDIR)$(PREFIX)/bin
@@ -147,5 +173,5 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all all-asan all-tsan run check install tests-asan tests-tsan e2e-deps unit-asan unit-tsan unit-rel clean
+.PHONY: tidy lint unused all all-asan all-tsan run check install tests-asan tests-tsan e2e-deps unit-asan unit-tsan unit-rel clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
