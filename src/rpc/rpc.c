@@ -76,6 +76,15 @@ static size_t strings_size(const struct rpc_method *m) {
         return n;
 }
 
+/* Copies s to *at, and moves *at behind it. */
+static const char *keep_string(char **at, const char *s) {
+        size_t n = strlen(s) + 1;
+        char *kept = memcpy(*at, s, n);
+
+        *at += n;
+        return kept;
+}
+
 static struct rpc_method_item *method_copy(struct registry *methods, const struct rpc_method *m) {
         struct rpc_method_item *copy = calloc(1, sizeof *copy + strings_size(m));
 
@@ -83,11 +92,9 @@ static struct rpc_method_item *method_copy(struct registry *methods, const struc
                 return NULL;
         char *at = copy->strings;
         copy->m = *m;
-        copy->m.name = strcpy(at, m->name);
-        for (size_t i = 0; i < RPC_PARAMS_MAX && m->params[i].name; i++) {
-                at += strlen(at) + 1;
-                copy->m.params[i].name = strcpy(at, m->params[i].name);
-        }
+        copy->m.name = keep_string(&at, m->name);
+        for (size_t i = 0; i < RPC_PARAMS_MAX && m->params[i].name; i++)
+                copy->m.params[i].name = keep_string(&at, m->params[i].name);
         registry_item_init(methods, &copy->item, copy->m.name, strlen(copy->m.name));
         return copy;
 }
@@ -152,23 +159,27 @@ struct rpc *rpc_free(struct rpc *rpc) {
 
 /* ---- carrying out ---- */
 
+#define REQ_TEXT 24
+static const char *req_text(const struct rpc_job *j, char to[REQ_TEXT]) {
+        snprintf(to, REQ_TEXT, "%llx", (unsigned long long)j->request.number);
+        return to;
+}
+
 static void log_wrong(const struct rpc_job *j, int error, const struct rpc_wrong *w) {
         enum log_level level = str_eq(w->code, "internal")      ? LOG_ERROR
                                : str_eq(w->code, "unavailable") ? LOG_WARN
                                                                 : LOG_DEBUG;
-        char number[24];
+        char req[REQ_TEXT];
 
-        snprintf(number, sizeof number, "%llx", (unsigned long long)j->request.number);
-        log_event(level, "rpc.error", LOG_S("req", number), LOG_S("user", j->request.account->name),
-                  LOG_S("method", j->method->m.name), LOG_S("code", w->code), LOG_E(error),
-                  LOG_S("message", w->message));
+        log_event(level, "rpc.error", LOG_S("req", req_text(j, req)),
+                  LOG_S("user", j->request.account->name), LOG_S("method", j->method->m.name),
+                  LOG_S("code", w->code), LOG_E(error), LOG_S("message", w->message));
 }
 
 static void log_done(const struct rpc_job *j) {
-        char number[24];
+        char req[REQ_TEXT];
 
-        snprintf(number, sizeof number, "%llx", (unsigned long long)j->request.number);
-        log_event(LOG_DEBUG, "rpc.done", LOG_S("req", number),
+        log_event(LOG_DEBUG, "rpc.done", LOG_S("req", req_text(j, req)),
                   LOG_S("user", j->request.account->name), LOG_S("method", j->method->m.name),
                   LOG_I("us", (clock_mono_ns() - j->received_ns) / 1000));
 }
@@ -320,9 +331,12 @@ static void refuse_busy(struct rpc *rpc, struct port *port, const struct rpc_cal
 /* Takes the references of method and session. */
 static void submit(struct rpc *rpc, struct port *port, struct rpc_call *c,
                    struct rpc_method_item *method, struct session *session) {
-        struct rpc_job *j = port_enter(port) ? job_new(rpc, port, c) : NULL;
+        bool entered = port_enter(port);
+        struct rpc_job *j = entered ? job_new(rpc, port, c) : NULL;
 
         if (!j) {
+                if (entered)
+                        atomic_fetch_sub(&port->requests, 1);
                 refuse_busy(rpc, port, c, -EBUSY);
                 session_unref(session);
                 registry_item_unref(&method->item);
