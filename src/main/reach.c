@@ -62,7 +62,7 @@ static int ask_as(char *path, int access, uid_t uid, struct reach_answer *ret) {
 }
 
 static int look(const char *what, char *path, int access, uid_t uid, char **ret_error) {
-        struct reach_answer a;
+        struct reach_answer a = {0};
         int r = 0;
 
         if (geteuid() == 0)
