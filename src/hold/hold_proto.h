@@ -5,6 +5,16 @@
  * once everything ended: also again after a reconnection, so nothing is lost. Versioned: a holder goes
  * on speaking the version it was built with; latchd keeps what older ones need.
  *
+ * A name of 108 bytes is the most that a socket has: connect to /proc/self/fd/N/ID.sock, N being DIR/sessions.
+ * As root the holder, which is the user's, cannot remove its socket: the spawner does when the holder
+ * ends, if it lives; else whoever finds nobody listening there (ECONNREFUSED), or sent HOLD_FORGET, does.
+ * A holder whose cage failed ends by itself once HOLD_FAILED was read and the connection closed.
+ *
+ * The gate: latchd sends HOLD_GATE whenever ring_reader_set_gate says so, and always after it has set it
+ * for a driver that takes its seat (which ends a grace that runs).
+ *
+ * Without a terminal stdin is a pipe that stays open: there is no word for its end.
+ *
  * Each side checks the other as if it were hostile: sizes, types, ranges, descriptors.
  */
 #pragma once
@@ -20,24 +30,24 @@
 
 enum hold_type {
         /* latchd to holder */
-        HOLD_INPUT = 1,    /* struct hold_input, then bytes */
-        HOLD_RESIZE,       /* struct hold_resize */
-        HOLD_SIGNAL,       /* struct hold_signal */
-        HOLD_STOP,         /* struct hold_head: TERM, grace, KILL, to the whole tree; verdict stopped */
-        HOLD_GATE,         /* struct hold_head: look at the gate again */
-        HOLD_QUERY_INPUT,  /* struct hold_query: answered by HOLD_INPUT_AT */
-        HOLD_FORGET,       /* struct hold_head: kill what lives, remove the socket, end */
-        HOLD_GRACE,        /* struct hold_head: the driver's socket is lost: driver_grace starts now. A gate
+        HOLD_INPUT = 1, /* struct hold_input, then bytes */
+        HOLD_RESIZE,    /* struct hold_resize */
+        HOLD_SIGNAL,    /* struct hold_signal */
+        HOLD_STOP, /* struct hold_head: TERM, grace, KILL, to the whole tree; verdict stopped */
+        HOLD_GATE, /* struct hold_head: look at the gate again */
+        HOLD_QUERY_INPUT, /* struct hold_query: answered by HOLD_INPUT_AT */
+        HOLD_FORGET,      /* struct hold_head: kill what lives, remove the socket, end */
+        HOLD_GRACE, /* struct hold_head: the driver's socket is lost: driver_grace starts now. A gate
                               that is set again ends it (HOLD_GATE). Also starts when latchd's connection ends */
         /* holder to latchd */
-        HOLD_HELLO = 64,   /* struct hold_hello; fds: DATA, CONTROL, wake eventfd */
-        HOLD_STARTED,      /* struct hold_head; fds: pidfd of the cage's init */
-        HOLD_FAILED,       /* struct hold_failed: the cage did not start; no EXIT follows */
-        HOLD_INPUT_ACK,    /* struct hold_mark: written to the terminal or pipe, up to offset */
+        HOLD_HELLO = 64,    /* struct hold_hello; fds: DATA, CONTROL, wake eventfd */
+        HOLD_STARTED,       /* struct hold_head; fds: pidfd of the cage's init */
+        HOLD_FAILED,        /* struct hold_failed: the cage did not start; no EXIT follows */
+        HOLD_INPUT_ACK,     /* struct hold_mark: written to the terminal or pipe, up to offset */
         HOLD_INPUT_REFUSED, /* struct hold_mark, code set: send again from offset */
-        HOLD_INPUT_AT,     /* struct hold_mark: the count of this key; tag is the query's */
-        HOLD_EXIT,         /* struct hold_exit: after the ring's eof */
-        HOLD_RESIZED,      /* struct hold_resize: as applied */
+        HOLD_INPUT_AT,      /* struct hold_mark: the count of this key; tag is the query's */
+        HOLD_EXIT,          /* struct hold_exit: after the ring's eof */
+        HOLD_RESIZED,       /* struct hold_resize: as applied */
 };
 
 struct hold_head {
@@ -99,8 +109,16 @@ struct hold_failed {
 
 /* Why it ended. On the wire: exited stopped killed timeout idle cpu memory processes output disk. */
 enum hold_verdict {
-        HOLD_EXITED, HOLD_STOPPED, HOLD_KILLED, HOLD_TIMEOUT, HOLD_IDLE, HOLD_CPU, HOLD_MEMORY,
-        HOLD_PROCESSES, HOLD_OUTPUT, HOLD_DISK,
+        HOLD_EXITED,
+        HOLD_STOPPED,
+        HOLD_KILLED,
+        HOLD_TIMEOUT,
+        HOLD_IDLE,
+        HOLD_CPU,
+        HOLD_MEMORY,
+        HOLD_PROCESSES,
+        HOLD_OUTPUT,
+        HOLD_DISK,
 };
 
 struct hold_exit {

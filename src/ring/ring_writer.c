@@ -184,7 +184,7 @@ bool ring_writer_publish(struct ring_writer *w) {
 }
 
 bool ring_writer_eof(struct ring_writer *w) {
-        (void)ring_writer_publish(w); /* woken in any case */
+        (void)!ring_writer_publish(w); /* woken in any case */
         w->ended = true;
         atomic_store_explicit(&w->maps.data->eof, 1, memory_order_release);
         set_need(w, RING_NO_NEED);

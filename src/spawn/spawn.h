@@ -15,12 +15,13 @@
 struct spawner;
 
 struct spawn_options {
-        const char *exec_dir; /* where latch-spawn, latch-hold and latch-init lie: latchd's own folder */
-        const char *data;     /* DIR, absolute */
+        const char *
+                exec_dir; /* where latch-spawn, latch-hold and latch-init lie: latchd's own folder */
+        const char *data; /* DIR, absolute */
         const char *bwrap, *python;
-        uid_t uid_base;       /* used where we are root */
+        uid_t uid_base; /* used where we are root */
         unsigned uid_count;
-        uid_t latchd_uid;     /* who latchd will become: owner of DIR/sessions and its sockets */
+        uid_t latchd_uid; /* who latchd will become: owner of DIR/sessions and its sockets */
         gid_t latchd_gid;
 };
 
@@ -37,5 +38,5 @@ int spawner_fd(const struct spawner *s);
 /* Starts a holder, and through it the program. script_fd: the sealed snapshot of a run's file, or -1; it
  * stays the caller's. *ret_sock is the connection to the holder (hold/hold_proto.h), which sends HELLO
  * first. 0; -ETIMEDOUT; -EPIPE the spawner is gone; -EAGAIN no process could be made; -errno. */
-_must_use_ int spawner_session(struct spawner *s, const struct spawn_spec *spec, const char *strings,
-                               int script_fd, int *ret_sock);
+_must_use_ int spawner_session(struct spawner *s, const struct spawn_spec *spec,
+                               const char *strings, int script_fd, int *ret_sock);

@@ -22,16 +22,16 @@ struct spawn_limits { /* 0 = none */
 };
 
 struct spawn_spec {
-        uint32_t size;                 /* of this struct: version check */
-        uint32_t kind;                 /* enum spawn_kind */
+        uint32_t size; /* of this struct: version check */
+        uint32_t kind; /* enum spawn_kind */
         char id[RANDOM_ID_CHARS + 1];
         char user[33];
-        uint32_t uid;                  /* ignored where the spawner is not root */
+        uint32_t uid; /* ignored where the spawner is not root */
         uint8_t tty, then_repl;
         uint16_t cols, rows;
-        char language[16];             /* of run and repl; see spawn/language.h */
-        char path[SPAWN_PATH_MAX];     /* of run: relative to the user's root, as on the wire */
-        char cwd[SPAWN_PATH_MAX];      /* relative to the user's root */
+        char language[16];         /* of run and repl; see spawn/language.h */
+        char path[SPAWN_PATH_MAX]; /* of run: relative to the user's root, as on the wire */
+        char cwd[SPAWN_PATH_MAX];  /* relative to the user's root */
         struct spawn_limits limits;
         uint64_t ring_bytes, input_bytes;
         uint32_t driver_grace_ms, stop_grace_ms;

@@ -1,0 +1,414 @@
+/* The contract is in hold/hold_private.h: the cage, from its making until nothing of it lives. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "hold/hold_private.h"
+#include "spawn/cage.h"
+
+#define START_MS 15000u
+#define FORCE_MS 150u /* after KILL was asked of init */
+
+static void move(struct hold *h, enum hold_stage to) {
+        static const uint8_t allowed[] = {
+                [STAGE_STARTING] = 1 << STAGE_RUNNING | 1 << STAGE_FAILED,
+                [STAGE_RUNNING] = 1 << STAGE_GONE,
+                [STAGE_GONE] = 1 << STAGE_DONE,
+                [STAGE_DONE] = 0,
+                [STAGE_FAILED] = 0,
+        };
+
+        CHECK(allowed[h->stage] & (1 << to));
+        h->stage = to;
+}
+
+bool hold_alive(const struct hold *h) {
+        return h->stage == STAGE_STARTING || h->stage == STAGE_RUNNING;
+}
+
+/* ---- making it ---- */
+
+/* In the child of fork. Everything but the cage's own descriptors goes: bubblewrap would pass it on. */
+static int become_bwrap(int init, int complaints, pid_t holder) {
+        const char *args[] = {NULL};
+        sigset_t none;
+
+        sigemptyset(&none);
+        if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 ||
+            prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+                return -errno;
+        if (getppid() != holder)
+                return -ESRCH;
+        if (dup2(init, SETUP_CONN) < 0 || dup2(complaints, STDERR_FILENO) < 0)
+                return -errno;
+        if (close_range(SETUP_CONN + 1, SETUP_BWRAP - 1, 0) < 0 ||
+            close_range(SETUP_END, ~0U, 0) < 0)
+                return -errno;
+        for (int fd = SETUP_CAGE; fd < SETUP_END; fd++)
+                (void)fcntl(fd, F_SETFD, 0); /* the script's may not be open */
+        return cage_exec(args);
+}
+
+static int fork_bwrap(struct hold *h, int init, int complaints) {
+        pid_t holder = getpid(), pid = fork();
+
+        if (pid < 0)
+                return -errno;
+        if (pid == 0) {
+                int r = become_bwrap(init, complaints, holder);
+                dprintf(STDERR_FILENO, "bubblewrap: %s", strerrordesc_np(-r));
+                _exit(127);
+        }
+        h->bwrap = pid;
+        for (int fd = SETUP_BWRAP; fd < SETUP_END; fd++)
+                (void)close(fd); /* the cage has them now */
+        return 0;
+}
+
+/* Pipes for a program without a terminal: ours in h, the program's in theirs. */
+static int make_pipes(struct hold *h, int theirs[3]) {
+        for (int i = 0; i < 3; i++) {
+                int pair[2], ours = i == 0;
+                if (pipe2(pair, O_CLOEXEC) < 0)
+                        return -errno;
+                theirs[i] = pair[!ours];
+                int mine = pair[ours];
+                int r = fd_set_nonblock(mine, true);
+                if (r == 0 && i == 0)
+                        r = hold_watch(h, mine, EVENT_STDIN, EPOLLOUT);
+                if (r == 0 && i > 0)
+                        r = hold_watch(h, mine, i == 1 ? EVENT_STDOUT : EVENT_STDERR, EPOLLIN);
+                if (i == 0)
+                        h->input.fd = mine;
+                else
+                        h->out[i - 1] = (struct hold_source){
+                                mine, i == 1 ? RING_OUTPUT : RING_STDERR, false};
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int send_config(struct hold *h, const int stdio[3]) {
+        const struct setup *s = h->setup;
+        struct init_config c = {
+                .type = INIT_CONFIG,
+                .cols = s->cols,
+                .rows = s->rows,
+                .tty = s->tty,
+                .cpu_ms = s->limits.cpu_ms,
+                .memory_bytes = s->limits.memory_bytes,
+                .processes = s->limits.processes,
+                .argc = s->argc,
+                .envc = s->envc,
+                .strings_n = s->strings_n,
+        };
+        _cleanup_(freep) char *message = malloc(sizeof c + s->strings_n);
+
+        if (!message)
+                return -ENOMEM;
+        memcpy(c.cwd, s->cwd, sizeof c.cwd);
+        memcpy(message, &c, sizeof c);
+        memcpy(message + sizeof c, h->strings, s->strings_n);
+        return fd_send(h->init, message, sizeof c + s->strings_n, stdio, s->tty ? 0 : 3,
+                       MSG_DONTWAIT);
+}
+
+/* Credentials tell us init's pid, which inside is 1 for everybody. */
+static int make_socket(struct hold *h, int *ret_theirs) {
+        int pair[2], on = 1, room = SETUP_STRINGS_MAX * 2;
+
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+                return -errno;
+        h->init = pair[0];
+        *ret_theirs = pair[1];
+        if (setsockopt(h->init, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0 ||
+            setsockopt(h->init, SOL_SOCKET, SO_SNDBUF, &room, sizeof room) < 0)
+                return -errno;
+        return hold_watch(h, h->init, EVENT_INIT, EPOLLIN);
+}
+
+static int start(struct hold *h) {
+        _cleanup_(fd_closep) int init = -1, complain = -1;
+        int stdio[3] = {-1, -1, -1}, pair[2];
+        int r = make_socket(h, &init);
+
+        if (r == 0 && !h->setup->tty)
+                r = make_pipes(h, stdio);
+        if (r == 0)
+                r = send_config(h, stdio);
+        for (int i = 0; i < 3; i++)
+                fd_close(stdio[i]);
+        if (r < 0)
+                return r;
+        if (pipe2(pair, O_CLOEXEC | O_NONBLOCK) < 0)
+                return -errno;
+        h->complaints = pair[0];
+        complain = pair[1];
+        return fork_bwrap(h, init, complain);
+}
+
+void hold_cage_start(struct hold *h) {
+        int r = start(h);
+
+        h->clocks.start_at = clock_mono_ms() + START_MS;
+        if (r < 0)
+                hold_cage_fail(h, r, "holder");
+}
+
+void hold_cage_fail(struct hold *h, int error, const char *stage) {
+        move(h, STAGE_FAILED);
+        h->failed =
+                (struct hold_failed){.head.type = HOLD_FAILED, .error = error < 0 ? -error : error};
+        snprintf(h->failed.stage, sizeof h->failed.stage, "%s", stage);
+        h->conn.word_due = true;
+        h->clocks.start_at = 0;
+        if (h->bwrap)
+                (void)kill(h->bwrap, SIGKILL);
+        hold_input_end(h);
+}
+
+/* ---- what init says ---- */
+
+union control {
+        char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * 4)];
+        struct cmsghdr align;
+};
+
+/* One message, who sent it, and at most one descriptor. Its size; 0 at the end; -errno. */
+static ssize_t hear(int sock, struct init_word *w, pid_t *ret_pid, int *ret_fd) {
+        union control control;
+        struct iovec iov = {.iov_base = w, .iov_len = sizeof *w};
+        struct msghdr msg = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = control.space,
+                             .msg_controllen = sizeof control.space};
+        ssize_t k = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+        if (k < 0)
+                return -errno;
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+                if (c->cmsg_level != SOL_SOCKET)
+                        continue;
+                if (c->cmsg_type == SCM_CREDENTIALS) {
+                        struct ucred u;
+                        memcpy(&u, CMSG_DATA(c), sizeof u);
+                        *ret_pid = u.pid;
+                }
+                if (c->cmsg_type != SCM_RIGHTS)
+                        continue;
+                for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+                        fd_close(*ret_fd);
+                        memcpy(ret_fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+                }
+        }
+        return k;
+}
+
+static int take_terminal(struct hold *h, int *master) {
+        int r;
+
+        if (*master < 0)
+                return -EPROTO;
+        r = fd_set_nonblock(*master, true);
+        if (r == 0)
+                r = hold_watch(h, *master, EVENT_TTY, EPOLLIN | EPOLLOUT);
+        if (r < 0)
+                return r;
+        h->out[0] = (struct hold_source){*master, RING_OUTPUT, true};
+        h->input.fd = TAKE_FD(*master);
+        h->input.writable = true;
+        if (h->cols != h->setup->cols ||
+            h->rows != h->setup->rows) { /* resized while it was being made */
+                struct winsize size = {.ws_col = h->cols, .ws_row = h->rows};
+                (void)ioctl(h->input.fd, TIOCSWINSZ, &size);
+        }
+        return 0;
+}
+
+static void started(struct hold *h, pid_t pid, int *master) {
+        int r = h->setup->tty ? take_terminal(h, master) : 0;
+
+        if (r == 0) {
+                h->pidfd = pid > 1 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+                r = h->pidfd < 0 ? -errno : hold_watch(h, h->pidfd, EVENT_PIDFD, EPOLLIN);
+        }
+        if (r < 0) {
+                hold_cage_fail(h, r, "init");
+                return;
+        }
+        move(h, STAGE_RUNNING);
+        h->conn.word_due = true;
+        hold_clocks_started(h);
+        if (h->ending)
+                (void)hold_cage_signal(h, SIGTERM, INIT_ALL);
+}
+
+static void judge_word(struct hold *h, const struct init_word *w, pid_t pid, int *fd) {
+        if (h->stage == STAGE_STARTING && w->type == INIT_STARTED) {
+                started(h, pid, fd);
+        } else if (h->stage == STAGE_STARTING && w->type == INIT_FAILED) {
+                char stage[sizeof w->stage];
+                memcpy(stage, w->stage, sizeof stage);
+                stage[sizeof stage - 1] = '\0';
+                hold_cage_fail(h, w->error, stage);
+        } else if (h->stage == STAGE_RUNNING && w->type == INIT_CPU) {
+                hold_cage_end(h, HOLD_CPU);
+        } else if (h->stage == STAGE_RUNNING && w->type == INIT_ENDED && !h->reported) {
+                h->report = *w;
+                h->reported = true;
+                h->ended_ms = clock_mono_ms();
+        }
+}
+
+void hold_cage_hear(struct hold *h) {
+        while (h->init >= 0) {
+                _cleanup_(fd_closep) int fd = -1;
+                struct init_word w = {0};
+                pid_t pid = -1;
+                ssize_t k = hear(h->init, &w, &pid, &fd);
+
+                if (k == -EAGAIN || k == -EINTR)
+                        return;
+                if (k <= 0) {
+                        h->init = fd_close(h->init);
+                        return;
+                }
+                if (k == (ssize_t)sizeof w)
+                        judge_word(h, &w, pid, &fd);
+        }
+}
+
+/* ---- its end ---- */
+
+int hold_cage_signal(struct hold *h, uint32_t signal, enum init_whom whom) {
+        struct init_signal s = {.type = INIT_SIGNAL, .signal = signal, .whom = whom};
+
+        if (h->init < 0 || h->stage != STAGE_RUNNING)
+                return -ESRCH;
+        return fd_send(h->init, &s, sizeof s, NULL, 0, MSG_DONTWAIT);
+}
+
+void hold_cage_end(struct hold *h, enum hold_verdict verdict) {
+        if (h->ending || h->reported || !hold_alive(h))
+                return;
+        h->ending = true;
+        h->verdict = verdict;
+        h->clocks.kill_at = clock_mono_ms() + h->setup->stop_grace_ms;
+        h->clocks.wall_at = h->clocks.idle_at = 0;
+        /* Whoever is stopped hears TERM only once it goes on; an interactive shell hears HUP alone. */
+        (void)hold_cage_signal(h, SIGTERM, INIT_ALL);
+        if (h->setup->kind == SPAWN_SHELL)
+                (void)hold_cage_signal(h, SIGHUP, INIT_ALL);
+        (void)hold_cage_signal(h, SIGCONT, INIT_ALL);
+}
+
+void hold_cage_kill(struct hold *h) {
+        h->clocks.kill_at = 0;
+        if (!hold_alive(h))
+                return;
+        if (hold_cage_signal(h, SIGKILL, INIT_ALL) < 0)
+                hold_cage_force(h);
+        else
+                h->clocks.force_at = clock_mono_ms() + FORCE_MS;
+}
+
+void hold_cage_force(struct hold *h) {
+        h->clocks.force_at = 0;
+        if (h->pidfd >= 0)
+                (void)syscall(SYS_pidfd_send_signal, h->pidfd, SIGKILL, NULL, 0);
+        else if (h->bwrap)
+                (void)kill(h->bwrap, SIGKILL);
+}
+
+/* bubblewrap's first line of complaint says best what is missing. */
+static void failed_by_bwrap(struct hold *h) {
+        char line[sizeof h->failed.stage] = "cage";
+        ssize_t n = read(h->complaints, line, sizeof line - 1);
+
+        if (n > 0) {
+                line[n] = '\0';
+                line[strcspn(line, "\n")] = '\0';
+        }
+        hold_cage_fail(h, h->ending ? ECANCELED : EIO, line);
+}
+
+void hold_cage_reap(struct hold *h) {
+        struct signalfd_siginfo si;
+        int status;
+
+        while (read(h->signals, &si, sizeof si) > 0) {
+                if (si.ssi_signo == SIGTERM) { /* the machine goes down: as if forgotten */
+                        h->forget = true;
+                        hold_cage_kill(h);
+                }
+        }
+        if (h->bwrap == 0 || wait4(h->bwrap, &status, WNOHANG, &h->usage) <= 0)
+                return;
+        h->bwrap = 0;
+        hold_cage_hear(h); /* init may have spoken before it ended */
+        if (h->stage == STAGE_STARTING)
+                failed_by_bwrap(h);
+}
+
+/* bubblewrap ended and was waited for, and init is gone: with it, by the kernel's word, its whole PID
+ * namespace. A pidfd can be read once its process has ended. */
+static bool is_gone(const struct hold *h) {
+        struct pollfd p = {.fd = h->pidfd, .events = POLLIN};
+
+        return h->bwrap == 0 && poll(&p, 1, 0) > 0;
+}
+
+static void fill_exit(struct hold *h) {
+        int status = h->reported ? h->report.status : SIGKILL;
+        const struct rusage *u = &h->usage;
+        struct hold_exit e = {.head.type = HOLD_EXIT, .offset = ring_writer_head(h->ring)};
+
+        e.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+        e.code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+        e.verdict = h->ending                                    ? h->verdict
+                    : WIFSIGNALED(status) && e.signal == SIGXCPU ? HOLD_CPU
+                    : WIFSIGNALED(status)                        ? HOLD_KILLED
+                                                                 : HOLD_EXITED;
+        e.wall_ms = h->ended_ms - h->started_ms;
+        e.cpu_ms = h->reported
+                           ? h->report.cpu_ms
+                           : (uint64_t)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) * 1000 +
+                                     (uint64_t)(u->ru_utime.tv_usec + u->ru_stime.tv_usec) / 1000;
+        e.peak_bytes = h->reported ? h->report.peak_bytes : (uint64_t)u->ru_maxrss * 1024;
+        h->exit = e;
+        h->conn.exit_due = true;
+}
+
+void hold_cage_check(struct hold *h) {
+        if (h->stage == STAGE_RUNNING && is_gone(h)) {
+                if (!h->reported)
+                        h->ended_ms = clock_mono_ms();
+                move(h, STAGE_GONE);
+                h->clocks.wall_at = h->clocks.idle_at = h->clocks.kill_at = h->clocks.force_at = 0;
+                for (size_t i = 0; i < ELEMENTS(h->out); i++)
+                        h->out[i].ready = h->out[i].fd >=
+                                          0; /* to its end, with or without an edge */
+                hold_input_end(h);
+        }
+        if (h->stage == STAGE_GONE && hold_output_ended(h)) {
+                move(h, STAGE_DONE);
+                hold_output_finish(h);
+                fill_exit(h);
+        }
+}
