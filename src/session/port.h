@@ -26,8 +26,8 @@ struct port_ops {
         /* Queue one text frame (a whole JSON-RPC object). A socket whose queue is over its limit is closed
          * by front; the text is then dropped. */
         void (*send_text)(struct port *p, const char *json, size_t n);
-        void (*wake)(struct port *p); /* a viewer of this port may have something to take */
-        struct port *(*ref)(struct port *p);   /* keeps the connection's memory */
+        void (*wake)(struct port *p);        /* a viewer of this port may have something to take */
+        struct port *(*ref)(struct port *p); /* keeps the connection's memory */
         struct port *(*unref)(struct port *p); /* returns NULL */
 };
 
@@ -39,10 +39,12 @@ struct port {
         bool closed LATCH_GUARDED_BY(port);
         uint32_t last_channel LATCH_GUARDED_BY(port);
         size_t channels LATCH_GUARDED_BY(port);
-        struct viewer *viewers[PORT_CHANNELS_MAX] LATCH_GUARDED_BY(port); /* referenced, first `channels` */
+        struct viewer *viewers[PORT_CHANNELS_MAX] LATCH_GUARDED_BY(
+                port); /* referenced, first `channels` */
 };
 
-void port_init(struct port *p, const struct port_ops *ops, struct identity *identity); /* refs identity */
+void port_init(struct port *p, const struct port_ops *ops,
+               struct identity *identity); /* refs identity */
 
 /* The socket is gone: every channel leaves its session. A driver that leaves so holds the gate for
  * driver_grace. Once, by the connection's own thread, after its last frame was read. */

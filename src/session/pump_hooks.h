@@ -22,7 +22,8 @@ struct pump_hooks {
         void (*unwatch)(void *context, uint64_t number, int wake_fd, int holder_fd);
 };
 
-void sessions_on_output(struct sessions *ss, uint64_t number); /* wake_fd fired: wakes the viewers' ports */
+void sessions_on_output(struct sessions *ss,
+                        uint64_t number); /* wake_fd fired: wakes the viewers' ports */
 void sessions_on_holder(struct sessions *ss, uint64_t number); /* reads at most 64 messages */
 /* Grace, no progress, leases of what is gone: about ten times a second. */
 void sessions_tick(struct sessions *ss, uint64_t now_ns);

@@ -16,11 +16,14 @@
 
 #include "auth/auth.h"
 #include "base/macros.h"
+#include "base/random.h"
 #include "config/config.h"
 #include "pool/pool.h"
 #include "session/port.h"
 #include "session/pump_hooks.h"
+#include "session/viewer.h"
 #include "spawn/spawn.h"
+#include "spawn/spec.h"
 #include "store/store.h"
 
 struct sessions;
@@ -36,7 +39,8 @@ struct sessions_deps { /* all outlive the sessions */
 };
 
 _must_use_ int sessions_new(const struct sessions_deps *deps, struct sessions **ret);
-struct sessions *sessions_free(struct sessions *ss); /* lets connections to holders go; they live on */
+/* Lets connections to holders go; they live on. The pool is drained, the pump stopped, ports are closed. */
+struct sessions *sessions_free(struct sessions *ss);
 
 /* Finds the holders in DIR/sessions, gives each 250 ms, in parallel; takes over records and leases.
  * Before anything is listened on, the pump running. 0 or -errno of the store. */
@@ -44,8 +48,107 @@ _must_use_ int sessions_adopt(struct sessions *ss);
 /* Ends every session and waits until all cages are gone, at most timeout_ms. 0, -ETIMEDOUT. */
 _must_use_ int sessions_end_all(struct sessions *ss, unsigned timeout_ms);
 
+/* ---- what went wrong, for the reply ---- */
+struct session_holder { /* who has a seat */
+        bool driver;
+        unsigned age_s, idle_s;
+};
+struct session_refusal {
+        char code[24];                     /* the wire's, or "": by errno */
+        char words[256];                   /* what to tell the user, or "" */
+        char session[RANDOM_ID_CHARS + 1]; /* busy: the session that runs the file, else "" */
+        unsigned retry_after_ms;           /* 0: waiting does not help */
+        size_t holder_count;               /* limit_reached: who holds the seats */
+        struct session_holder holders[64];
+};
+
+/* ---- open ---- */
+struct session_request {
+        enum session_kind kind;
+        const char *path;     /* of a run's file, on the wire's terms; NULL else */
+        const char *language; /* NULL: by the path's name */
+        const char *cwd;      /* NULL: the file's folder; home/ */
+        const char *title;    /* NULL: made of what is run */
+        const char *client;   /* NULL: a fresh key */
+        const char *strings;  /* argc arguments, then envc "NAME=value", each with its NUL */
+        size_t strings_n;
+        unsigned argc, envc;
+        bool tty, then_repl;
+        unsigned cols, rows; /* 0: 80, 24; cut to what a terminal may have, 1..SESSION_SIZE_MAX */
+        struct spawn_limits limits; /* 0: as configured; only downwards. tmp_bytes is not asked */
+};
+#define SESSION_SIZE_MAX 1000u
+
+struct session_opened {
+        char session[RANDOM_ID_CHARS + 1];
+        uint32_t channel;
+        struct viewer *
+                viewer; /* referenced; viewer_activate it behind the reply. NULL: the socket is gone */
+};
+/* Starts a program and gives the port a channel of it, which drives. Blocks until the cage stands or has
+ * failed. 0; -EINVAL; -EBUSY that file is running, or too many runs lately; -EUSERS too many sessions or
+ * channels; -errno of workspace, spawner and store. On failure nothing is left, *ret_no says why. */
+_must_use_ int session_open(struct sessions *ss, struct port *p, const struct session_request *rq,
+                            struct session_opened *ret, struct session_refusal *ret_no);
+
+/* ---- attach, drive, detach ---- */
+enum session_role { SESSION_ROLE_ANY, SESSION_ROLE_DRIVER, SESSION_ROLE_VIEWER };
+struct session_join {
+        bool has_since;
+        uint64_t since;
+        enum session_role
+                role; /* ANY: drives if nobody does, or if the channel that it replaces did */
+        unsigned cols, rows; /* 0: not said; counts only for who drives */
+        const char *client;  /* NULL: a fresh key */
+};
+struct session_joined {
+        uint32_t channel;
+        uint64_t offset, head, input_offset;
+        bool driver;
+        struct viewer *viewer; /* as in session_opened */
+};
+/* 0; -EINVAL since lies beyond the output; -EUSERS no seat (limit_reached, holders) or no channel; -ENOENT
+ * it was closed meanwhile; -EAGAIN, -ETIMEDOUT its holder does not answer; -EPIPE the socket is gone. */
+_must_use_ int session_attach(struct session *s, struct port *p, const struct session_join *join,
+                              struct session_joined *ret, struct session_refusal *ret_no);
+_must_use_ int session_drive(struct session *s, struct port *p, uint32_t channel);  /* 0, -ENOENT */
+_must_use_ int session_detach(struct session *s, struct port *p, uint32_t channel); /* 0, -ENOENT */
+
+/* ---- control ---- */
+/* From who does not drive: changes nothing. The size as it is then. 0; -ENOENT no such channel; -ENODEV no
+ * terminal; -EAGAIN, -ETIMEDOUT as above. */
+_must_use_ int session_resize(struct session *s, struct port *p, uint32_t channel,
+                              const unsigned wanted[2], unsigned ret[2]);
+/* name: INT, TERM, ... as on the wire. 0; -EINVAL no such name; -ESRCH it has ended. */
+_must_use_ int session_signal(struct session *s, const char *name);
+_must_use_ int session_stop(struct session *s); /* 0, also if it has ended; -EAGAIN; -ENOENT */
+/* Ends it if it lives; nobody finds it any more. 0, -errno of the store, -EAGAIN. */
+_must_use_ int session_close(struct session *s);
+
+/* ---- list ---- */
+struct session_info {
+        char id[RANDOM_ID_CHARS + 1];
+        char owner[USER_NAME_MAX + 1];
+        enum session_kind kind;
+        const char *state; /* starting, running, ended */
+        char title[257], path[4097];
+        uint64_t started_ms; /* real time */
+        unsigned viewers, cols, rows;
+};
+/* Those of this account, or of everybody (NULL); the oldest first. 0, -ENOMEM; free(*ret). */
+_must_use_ int sessions_list(struct sessions *ss, const struct account *owner,
+                             struct session_info **ret, size_t *ret_n);
+
+struct sessions_stats {
+        uint64_t started, ended; /* cages, ever (adopted ones counted) */
+        uint64_t leases_taken, leases_released;
+        size_t known, living;
+};
+void sessions_stats(struct sessions *ss, struct sessions_stats *ret);
+
 /* A session of this account: a reference, or NULL: another's is as good as none. */
-_must_use_ struct session *sessions_find(struct sessions *ss, const struct account *owner, const char *id);
+_must_use_ struct session *sessions_find(struct sessions *ss, const struct account *owner,
+                                         const char *id);
 struct session *session_ref(struct session *s);
 struct session *session_unref(struct session *s);
 DEFINE_CLEANUP(struct session, session_unref)

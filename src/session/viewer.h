@@ -17,13 +17,13 @@ struct viewer;
 
 enum viewer_what {
         VIEWER_NOTHING, /* until the port is woken again */
-        VIEWER_DATA,    /* a binary frame: kind, channel, offset, and n bytes in the caller's buffer */
-        VIEWER_TEXT,    /* a text frame: n bytes of JSON in the caller's buffer (gap, exit) */
+        VIEWER_DATA, /* a binary frame: kind, channel, offset, and n bytes in the caller's buffer */
+        VIEWER_TEXT, /* a text frame: n bytes of JSON in the caller's buffer (gap, exit) */
 };
 
 struct viewer_out {
         enum viewer_what what;
-        uint8_t kind;     /* the wire's */
+        uint8_t kind; /* the wire's */
         uint32_t channel;
         uint64_t offset;
         size_t n;
@@ -37,6 +37,9 @@ _must_use_ int viewer_take(struct viewer *v, void *buf, size_t cap, struct viewe
 
 /* Bytes wait for this viewer but its window is shut, since when (clock_mono_ns), else 0: "no progress". */
 uint64_t viewer_stalled_since(const struct viewer *v);
+
+/* The reply that names its channel is queued: from now on it is heard. Until then it gives nothing. */
+void viewer_activate(struct viewer *v);
 
 struct viewer *viewer_ref(struct viewer *v);
 struct viewer *viewer_unref(struct viewer *v); /* NULL is fine; returns NULL */

@@ -1,0 +1,321 @@
+/* attach.c - coming to a session and leaving it: attach, drive, detach.
+ *
+ * Where replay begins. `since` that is kept: there, and the bytes are the same. `since` that is gone, or none:
+ * the channel begins at `since` (or 0), and the first thing it hears is a gap to what is kept; so the reply's
+ * offset, the gap and the frames stand end to end. This is what the protocol asks of pipes. Terminals get the same
+ * until the holder keeps a screen to make snapshots of; so replay is always "exact" for now.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "session/port.h"
+#include "session/viewer_private.h"
+
+/* What attach has in hand. */
+struct joining {
+        struct session *s;
+        struct viewer *v;
+        const struct session_join *join;
+        struct session_joined *ret;
+        struct viewer *old; /* the channel that is replaced */
+        bool gate, resize;  /* the holder is to be told */
+};
+
+/* ---- a seat, before anything is allocated ---- */
+
+static void list_holders_locked(struct session *s, struct session_refusal *no)
+        LATCH_MUST_HOLD(session) {
+        uint64_t now = clock_mono_ns();
+
+        no->holder_count = s->viewer_count;
+        for (size_t i = 0; i < s->viewer_count; i++) {
+                const struct viewer *v = s->viewers[i];
+                no->holders[i] = (struct session_holder){
+                        .driver = s->driver == v,
+                        .age_s = (unsigned)((now - v->attached_ns) / UINT64_C(1000000000)),
+                        .idle_s = (unsigned)((now - v->active_ns) / UINT64_C(1000000000)),
+                };
+        }
+}
+
+static int reserve(struct session *s, const uint8_t *key, struct session_refusal *no) {
+        unsigned most = s->all->deps.config->viewers_per_session;
+
+        LATCH_WITH(session, &s->lock) {
+                if (s->dropped || s->forget)
+                        return -ENOENT;
+                bool replaces = key && viewer_by_key_locked(s, key);
+                if (replaces || s->viewer_count + s->reserved < MIN(most, SESSION_VIEWERS_MAX)) {
+                        s->reserved++;
+                        return 0;
+                }
+                list_holders_locked(s, no);
+        }
+        snprintf(no->code, sizeof no->code, "limit_reached");
+        snprintf(no->words, sizeof no->words, "too many connections for this session");
+        return -EUSERS;
+}
+
+static void unreserve(struct session *s) {
+        LATCH_GUARD(session, &s->lock);
+        s->reserved--;
+}
+
+/* ---- how much input of this key was taken ---- */
+
+static void forget_query_locked(struct session *s, const struct session_query *q)
+        LATCH_MUST_HOLD(session) {
+        for (struct session_query **at = &s->queries; *at; at = &(*at)->next) {
+                if (*at == q) {
+                        *at = q->next;
+                        return;
+                }
+        }
+}
+
+static int await_answer(struct session *s, struct session_query *q, int said) {
+        uint64_t until = clock_mono_ns() + SESSION_WAIT_MS * UINT64_C(1000000);
+        int r = said;
+
+        LATCH_GUARD(session, &s->lock);
+        while (r == 0 && !q->done && !s->holder_gone)
+                r = latch_cond_wait_until(&s->changed, &s->lock, until);
+        forget_query_locked(s, q);
+        return q->done || s->holder_gone || said == -EPIPE ? 0 : r;
+}
+
+/* Nobody is left to ask once the holder is gone: then it was the last input, too. */
+static int ask_input(struct session *s, const struct viewer *v, uint64_t *ret) {
+        struct hold_query query = {.head.type = HOLD_QUERY_INPUT, .tag = v->tag};
+        struct session_query q = {.tag = v->tag};
+
+        memcpy(query.key, v->key, sizeof query.key);
+        LATCH_WITH(session, &s->lock) {
+                q.next = s->queries;
+                s->queries = &q;
+        }
+        int r = await_answer(s, &q, session_say(s, &query, sizeof query));
+        if (r == 0)
+                *ret = q.offset;
+        return r;
+}
+
+/* ---- taking the seat ---- */
+
+/* Where output begins that is kept, and where it ends now. */
+static int bounds_locked(struct session *s, uint64_t since, uint64_t *ret_tail, uint64_t *ret_head)
+        LATCH_MUST_HOLD(session) {
+        bool eof;
+
+        if (s->ring && !s->ring_bad) {
+                int r = ring_reader_bounds(s->ring, ret_tail, ret_head, &eof);
+                if (r == 0)
+                        s->last_head = *ret_head;
+                return r;
+        }
+        *ret_head = s->ring ? MAX(s->end.offset, s->last_head) : MAX(s->end.offset, since);
+        *ret_tail = *ret_head;
+        return 0;
+}
+
+static bool shall_drive_locked(const struct joining *j) LATCH_MUST_HOLD(session) {
+        const struct session *s = j->s;
+
+        if (j->join->role != SESSION_ROLE_ANY)
+                return j->join->role == SESSION_ROLE_DRIVER;
+        return !s->driver || s->driver == j->old;
+}
+
+static void drive_locked(struct joining *j) LATCH_MUST_HOLD(session) {
+        struct session *s = j->s;
+        bool was_old = j->old && s->driver == j->old;
+
+        if (shall_drive_locked(j)) {
+                viewer_drives_locked(s, j->v, was_old ? "replaced" : "attach");
+                viewer_gate_locked(j->v);
+                j->gate = true; /* told in any case: it ends the grace */
+        } else if (was_old) {   /* its key wants only to look: as if it had detached */
+                viewer_drives_locked(s, NULL, "detach");
+                j->gate = s->ring && ring_reader_set_gate(s->ring, RING_NO_DRIVER);
+        }
+}
+
+/* The size is known to a client that gave it; one that gave another is to hear what it is. */
+static void size_locked(struct joining *j) LATCH_MUST_HOLD(session) {
+        struct session *s = j->s;
+        bool other = j->join->cols > 0 && j->join->rows > 0 &&
+                     (j->join->cols != s->cols || j->join->rows != s->rows);
+
+        if (!s->about.tty || !other || s->state != SESSION_RUNNING)
+                return;
+        if (s->driver == j->v) {
+                s->resizer = j->v->tag;
+                s->resize_why = "attach";
+                j->resize = true;
+        } else {
+                j->v->size_told = s->size_changes - 1;
+        }
+}
+
+/* 0, and it sits, where the older channel of its key sat: with that one's tag, so that answers to input
+ * that was sent before find it. -EPIPE its socket went meanwhile; -EINVAL. */
+static int sit_locked(struct joining *j, struct crowd *c) LATCH_MUST_HOLD(session) {
+        struct session *s = j->s;
+        uint64_t since = j->join->has_since ? j->join->since : 0;
+        uint64_t tail, head;
+        int r = bounds_locked(s, since, &tail, &head);
+
+        if (r < 0)
+                return r;
+        if (j->v->gone)
+                return -EPIPE;
+        if (since > head)
+                return -EINVAL;
+        j->v->cursor = j->v->acked = since;
+        if (since < tail)
+                CHECK(viewer_skip_locked(j->v, tail));
+        j->old = viewer_by_key_locked(s, j->v->key);
+        drive_locked(j);
+        if (j->old) {
+                j->v->tag = j->old->tag;
+                CHECK(viewer_rise_locked(j->old)); /* the seat's reference is ours now */
+        } else {
+                s->viewer_changes++;
+                s->viewer_why = "attach";
+        }
+        crowd_all_locked(s, c);
+        viewer_sit_locked(j->v);
+        size_locked(j);
+        *j->ret = (struct session_joined){.channel = j->v->channel,
+                                          .offset = since,
+                                          .head = head,
+                                          .driver = s->driver == j->v};
+        return 0;
+}
+
+/* The last it hears: somebody with its key sits in its place. */
+static void dismiss(struct viewer *old) {
+        const struct notice n = {.what = NOTICE_DRIVER, .a = 0, .why = "replaced"};
+        char text[512];
+
+        port_remove(old->port, old);
+        old->port->ops->send_text(old->port, text, notice_text(old, &n, text, sizeof text));
+        viewer_unref(old);
+}
+
+static void resize_for(struct session *s, const struct session_join *join) {
+        struct hold_resize m = {.head.type = HOLD_RESIZE,
+                                .cols = (uint16_t)MIN(join->cols, SESSION_SIZE_MAX),
+                                .rows = (uint16_t)MIN(join->rows, SESSION_SIZE_MAX)};
+        int r = session_say(s, &m, sizeof m);
+
+        if (r < 0 && r != -EPIPE)
+                log_event(LOG_WARN, "session.resize", LOG_S("session", s->about.id), LOG_E(r));
+}
+
+static int sit(struct joining *j) {
+        struct crowd c = {.n = 0};
+        int r = port_add(j->v->port, j->v);
+
+        if (r < 0)
+                return r;
+        LATCH_WITH(session, &j->s->lock)
+                r = sit_locked(j, &c);
+        crowd_wake(&c);
+        if (r < 0) {
+                port_remove(j->v->port, j->v);
+                return r;
+        }
+        if (j->gate)
+                session_tell(j->s, HOLD_GATE);
+        if (j->old)
+                dismiss(j->old);
+        if (j->resize)
+                resize_for(j->s, j->join);
+        return 0;
+}
+
+static int say_why(struct session_refusal *no, int r, const struct session_join *join) {
+        if (r == -EINVAL)
+                snprintf(no->words, sizeof no->words,
+                         "\"since\" is %llu, and the session has not put out that much",
+                         (unsigned long long)join->since);
+        if (r == -EUSERS && !no->code[0]) {
+                snprintf(no->code, sizeof no->code, "limit_reached");
+                snprintf(no->words, sizeof no->words, "this connection has %d channels: close some",
+                         PORT_CHANNELS_MAX);
+        }
+        return r;
+}
+
+static int enter(struct session *s, struct port *p, const struct session_join *join,
+                 struct session_joined *ret, const uint8_t *key) {
+        _cleanup_(viewer_unrefp) struct viewer *v = NULL;
+        uint64_t input = 0;
+        int r = viewer_new(s, p, key, &v);
+
+        if (r == 0 && key)
+                r = ask_input(s, v, &input);
+        if (r < 0 && v && session_is_over(s))
+                r = 0; /* no input is taken any more; what was matters to nobody */
+        struct joining j = {.s = s, .v = v, .join = join, .ret = ret};
+        if (r == 0)
+                r = sit(&j);
+        if (r < 0)
+                return r;
+        ret->input_offset = input;
+        ret->viewer = TAKE_PTR(v);
+        return 0;
+}
+
+int session_attach(struct session *s, struct port *p, const struct session_join *request,
+                   struct session_joined *ret, struct session_refusal *ret_no) {
+        uint8_t key[HOLD_KEY_BYTES];
+        int r;
+
+        latch_blocking("session_attach");
+        memset(ret_no, 0, sizeof *ret_no);
+        r = session_ready(s);
+        if (r < 0)
+                return r;
+        if (request->client)
+                viewer_key(s->account, request->client, key);
+        r = reserve(s, request->client ? key : NULL, ret_no);
+        if (r < 0)
+                return r;
+        r = enter(s, p, request, ret, request->client ? key : NULL);
+        unreserve(s);
+        return say_why(ret_no, r, request);
+}
+
+/* ---- drive, detach ---- */
+
+int session_drive(struct session *s, struct port *p, uint32_t channel) {
+        _cleanup_(viewer_unrefp) struct viewer *v = port_find(p, channel);
+        struct crowd c = {.n = 0};
+
+        if (!v || v->session != s)
+                return -ENOENT;
+        LATCH_WITH(session, &s->lock) {
+                if (v->gone)
+                        return -ENOENT;
+                viewer_drives_locked(s, v, "drive");
+                viewer_gate_locked(v);
+                crowd_all_locked(s, &c);
+        }
+        session_tell(s, HOLD_GATE);
+        crowd_wake(&c);
+        return 0;
+}
+
+int session_detach(struct session *s, struct port *p, uint32_t channel) {
+        _cleanup_(viewer_unrefp) struct viewer *v = port_find(p, channel);
+
+        if (!v || v->session != s)
+                return -ENOENT;
+        viewer_leave(v, VIEWER_DETACHES);
+        return 0;
+}

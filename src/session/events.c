@@ -1,0 +1,302 @@
+/* events.c - what the pump brings: output, messages of holders, the clock. The contract is in
+ * session/pump_hooks.h. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "session/port.h"
+#include "session/viewer_private.h"
+
+#define MESSAGES_A_TURN 64
+
+/* ---- the pump's watch ---- */
+
+int session_watch(struct session *s) {
+        const struct pump_hooks *hooks = &s->all->deps.hooks;
+
+        LATCH_WITH(session, &s->lock)
+                s->watched = true;
+        int r = hooks->watch(hooks->context, s->number, s->wake_fd, s->holder_fd);
+        if (r < 0) {
+                LATCH_WITH(session, &s->lock)
+                        s->watched = false;
+        }
+        return r;
+}
+
+void session_unwatch(struct session *s) {
+        const struct pump_hooks *hooks = &s->all->deps.hooks;
+        bool was = false;
+
+        LATCH_WITH(session, &s->lock) {
+                was = s->watched;
+                s->watched = false;
+        }
+        if (was)
+                hooks->unwatch(hooks->context, s->number, s->wake_fd, s->holder_fd);
+}
+
+/* ---- output ---- */
+
+void sessions_on_output(struct sessions *ss, uint64_t number) {
+        _cleanup_(session_unrefp) struct session *s = session_by_number(ss, number);
+        struct crowd c = {.n = 0};
+
+        if (!s)
+                return;
+        LATCH_WITH(session, &s->lock)
+                crowd_waiting_locked(s, &c, UINT64_MAX);
+        crowd_wake(&c);
+}
+
+/* ---- messages of a holder ---- */
+
+static int hear_started(struct session *s, struct holder_message *m) {
+        LATCH_GUARD(session, &s->lock);
+        if (s->init_fd >= 0)
+                return -EPROTO;
+        s->init_fd = TAKE_FD(m->fds[0]);
+        return 0;
+}
+
+static int hear_failed(struct session *s, const struct hold_failed *f) {
+        struct session_end end = {.code = -1, .verdict = "lost", .ended_ms = clock_real_ms()};
+
+        if (f->error <= 0 || f->error > 4095 || !memchr(f->stage, '\0', sizeof f->stage))
+                return -EPROTO;
+        log_event(LOG_WARN, "session.failed", LOG_S("session", s->about.id),
+                  LOG_S("stage", f->stage), LOG_E(f->error));
+        session_settle(s, SESSION_ENDED, &end);
+        return 0;
+}
+
+static int hear_input(struct session *s, const struct hold_mark *m, bool refused) {
+        static const char *const codes[] = {
+                [HOLD_REFUSED_FULL] = "full",
+                [HOLD_REFUSED_HOLE] = "hole",
+                [HOLD_REFUSED_ENDED] = "ended",
+        };
+        struct viewer *v = NULL;
+
+        if (refused && (m->code < HOLD_REFUSED_FULL || m->code > HOLD_REFUSED_ENDED))
+                return -EPROTO;
+        LATCH_WITH(session, &s->lock) {
+                v = viewer_by_tag_locked(s, m->tag);
+                if (v)
+                        viewer_ref(v);
+                if (v && !refused) {
+                        v->ack_offset = MAX(v->ack_offset, m->offset);
+                        v->ack_untold = true;
+                }
+        }
+        if (v && refused)
+                viewer_refuse(v, m->offset, codes[m->code]);
+        else if (v)
+                v->port->ops->wake(v->port);
+        viewer_unref(v);
+        return 0;
+}
+
+static int hear_input_at(struct session *s, const struct hold_mark *m) {
+        LATCH_GUARD(session, &s->lock);
+        for (struct session_query *q = s->queries; q; q = q->next) {
+                if (q->tag != m->tag)
+                        continue;
+                q->offset = m->offset;
+                q->done = true;
+        }
+        latch_cond_broadcast(&s->changed);
+        return 0;
+}
+
+static int hear_resized(struct session *s, const struct hold_resize *m) {
+        struct crowd c = {.n = 0};
+
+        if (!s->about.tty || m->cols == 0 || m->rows == 0 || m->zero != 0)
+                return -EPROTO;
+        LATCH_WITH(session, &s->lock) {
+                bool other = s->cols != m->cols || s->rows != m->rows;
+                struct viewer *asked = viewer_by_tag_locked(s, s->resizer);
+                s->cols = m->cols;
+                s->rows = m->rows;
+                s->sized++;
+                latch_cond_broadcast(&s->changed);
+                if (other) {
+                        s->size_changes++;
+                        s->size_why = s->resize_why ? s->resize_why : "resize";
+                        crowd_all_locked(s, &c);
+                }
+                if (other && asked)
+                        asked->size_told = s->size_changes;
+        }
+        crowd_wake(&c);
+        return 0;
+}
+
+static const char *const verdicts[] = {
+        [HOLD_EXITED] = "exited",   [HOLD_STOPPED] = "stopped",     [HOLD_KILLED] = "killed",
+        [HOLD_TIMEOUT] = "timeout", [HOLD_IDLE] = "idle",           [HOLD_CPU] = "cpu",
+        [HOLD_MEMORY] = "memory",   [HOLD_PROCESSES] = "processes", [HOLD_OUTPUT] = "output",
+        [HOLD_DISK] = "disk",
+};
+
+/* An exit is believed if it comes behind the ring's end, and says where that is. */
+static int check_exit(struct session *s, const struct hold_exit *e) {
+        uint64_t tail, head;
+        bool eof;
+
+        if (e->verdict >= ELEMENTS(verdicts) || e->zero != 0 || e->signal < 0 || e->signal > 64)
+                return -EPROTO;
+        LATCH_GUARD(session, &s->lock);
+        if (s->ring_bad || ring_reader_bounds(s->ring, &tail, &head, &eof) < 0)
+                return -EPROTO;
+        s->last_head = head;
+        return eof && head == e->offset ? 0 : -EPROTO;
+}
+
+static int hear_exit(struct session *s, const struct hold_exit *e) {
+        struct session_end end = {.code = e->signal ? 0 : e->code,
+                                  .signal = e->signal,
+                                  .wall_ms = e->wall_ms,
+                                  .cpu_ms = e->cpu_ms,
+                                  .peak_bytes = e->peak_bytes,
+                                  .offset = e->offset,
+                                  .ended_ms = clock_real_ms()};
+        int r = check_exit(s, e);
+
+        if (r < 0)
+                return r;
+        CHECK(str_copy(end.verdict, sizeof end.verdict, verdicts[e->verdict]) == 0);
+        session_settle(s, SESSION_ENDED, &end);
+        log_event(LOG_INFO, "session.end", LOG_S("session", s->about.id),
+                  LOG_S("user", s->account->name), LOG_S("verdict", end.verdict),
+                  LOG_I("code", end.code), LOG_I("signal", end.signal),
+                  LOG_I("wall_ms", end.wall_ms));
+        return 0;
+}
+
+/* A holder that was found again and said nothing then says HELLO now. */
+static int hear_late_hello(struct session *s, struct holder_message *m) {
+        session_unwatch(s);
+        s->wake_fd = fd_close(s->wake_fd); /* stood in for the holder's */
+        int r = session_greet(s, m);
+        if (r < 0)
+                return r;
+        LATCH_WITH(session, &s->lock) {
+                s->mute = false;
+                session_move_locked(s, SESSION_RUNNING);
+        }
+        return session_watch(s);
+}
+
+static enum session_state state_of(struct session *s) {
+        LATCH_GUARD(session, &s->lock);
+        return s->state;
+}
+
+/* What may come while it runs. */
+static int hear_running(struct session *s, struct holder_message *m) {
+        switch (m->u.head.type) {
+        case HOLD_STARTED: return hear_started(s, m);
+        case HOLD_FAILED: return hear_failed(s, &m->u.failed);
+        case HOLD_INPUT_ACK: return hear_input(s, &m->u.mark, false);
+        case HOLD_INPUT_REFUSED: return hear_input(s, &m->u.mark, true);
+        case HOLD_INPUT_AT: return hear_input_at(s, &m->u.mark);
+        case HOLD_RESIZED: return hear_resized(s, &m->u.resize);
+        case HOLD_EXIT: return hear_exit(s, &m->u.exit);
+        default: return -EPROTO;
+        }
+}
+
+/* After the end: answers, and what a holder repeats on a new connection. */
+static int hear_ended(struct session *s, struct holder_message *m) {
+        switch (m->u.head.type) {
+        case HOLD_STARTED: return hear_started(s, m);
+        case HOLD_INPUT_ACK: return hear_input(s, &m->u.mark, false);
+        case HOLD_INPUT_REFUSED: return hear_input(s, &m->u.mark, true);
+        case HOLD_INPUT_AT: return hear_input_at(s, &m->u.mark);
+        case HOLD_RESIZED:
+        case HOLD_FAILED:
+        case HOLD_EXIT: return 0;
+        default: return -EPROTO;
+        }
+}
+
+/* It is being killed, so it is not believed any more; that its cage ended is. */
+static void hear_dying(struct session *s, struct holder_message *m) {
+        if (m->u.head.type == HOLD_STARTED)
+                (void)hear_started(s, m);
+        if (m->u.head.type != HOLD_EXIT && m->u.head.type != HOLD_FAILED)
+                return;
+        LATCH_WITH(session, &s->lock)
+                s->holder_gone = true;
+        if (!session_lost_now(s))
+                atomic_store(&s->all->look, true);
+}
+
+int session_hear(struct session *s, struct holder_message *m) {
+        switch (state_of(s)) {
+        case SESSION_STARTING:
+                return m->u.head.type == HOLD_HELLO ? hear_late_hello(s, m) : -EPROTO;
+        case SESSION_RUNNING: return hear_running(s, m);
+        case SESSION_DYING: hear_dying(s, m); return 0;
+        case SESSION_ENDED:
+        case SESSION_LOST: return hear_ended(s, m);
+        default: CHECK(!"a state"); return 0;
+        }
+}
+
+/* Its connection has ended, and so has the holder. */
+static void hang_up(struct session *s) {
+        session_unwatch(s);
+        LATCH_WITH(session, &s->lock) {
+                s->holder_gone = true;
+                latch_cond_broadcast(&s->changed);
+        }
+        session_lose(s, "its holder is gone");
+        if (!session_lost_now(s))
+                atomic_store(&s->all->look, true);
+}
+
+void sessions_on_holder(struct sessions *ss, uint64_t number) {
+        _cleanup_(session_unrefp) struct session *s = session_by_number(ss, number);
+
+        for (int i = 0; s && i < MESSAGES_A_TURN; i++) {
+                struct holder_message m;
+                int r = holder_receive(s->holder_fd, &m);
+                if (r == -EAGAIN || r == -ENOMEM || r == -ENOBUFS)
+                        return;
+                if (r == -EPIPE) {
+                        hang_up(s);
+                        return;
+                }
+                if (r == 0) {
+                        r = session_hear(s, &m);
+                        holder_message_done(&m);
+                }
+                if (r < 0)
+                        session_lose(s, "its holder says what cannot be");
+        }
+}
+
+/* ---- the clock ---- */
+
+void sessions_tick(struct sessions *ss, uint64_t now_ns) {
+        struct registry_item **items;
+        size_t n;
+
+        (void)now_ns;
+        if (!atomic_exchange(&ss->look, false))
+                return;
+        if (registry_list(ss->by_number, &items, &n) < 0) {
+                atomic_store(&ss->look, true);
+                return;
+        }
+        for (size_t i = 0; i < n; i++)
+                if (!session_look_after(CONTAINER_OF(items[i], struct session, item)))
+                        atomic_store(&ss->look, true);
+        registry_list_free(items, n);
+}

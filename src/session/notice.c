@@ -1,0 +1,117 @@
+/* notice.c - the texts of a channel, in the order in which they are told. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "session/viewer_private.h"
+
+static void input_next_locked(struct viewer *v, struct notice *n) LATCH_MUST_HOLD(session) {
+        if (v->ack_untold) {
+                v->ack_untold = false;
+                *n = (struct notice){.what = NOTICE_INPUT_ACK, .a = v->ack_offset};
+        } else if (v->refusal_untold) {
+                v->refusal_untold = false;
+                *n = (struct notice){
+                        .what = NOTICE_REFUSED, .a = v->refusal_offset, .why = v->refusal_code};
+        }
+}
+
+static void others_next_locked(struct viewer *v, struct notice *n) LATCH_MUST_HOLD(session) {
+        const struct session *s = v->session;
+
+        if (v->driver_told != s->driver_changes) {
+                v->driver_told = s->driver_changes;
+                *n = (struct notice){
+                        .what = NOTICE_DRIVER, .a = s->driver == v, .why = s->driver_why};
+        } else if (v->size_told != s->size_changes) {
+                v->size_told = s->size_changes;
+                *n = (struct notice){
+                        .what = NOTICE_RESIZED, .a = s->cols, .b = s->rows, .why = s->size_why};
+        } else if (v->viewers_told != s->viewer_changes) {
+                v->viewers_told = s->viewer_changes;
+                *n = (struct notice){
+                        .what = NOTICE_VIEWERS, .a = s->viewer_count, .why = s->viewer_why};
+        }
+}
+
+void notice_next_locked(struct viewer *v, struct notice *ret) {
+        *ret = (struct notice){.what = NOTICE_NONE};
+        input_next_locked(v, ret);
+        if (ret->what == NOTICE_NONE)
+                others_next_locked(v, ret);
+        if (ret->what != NOTICE_NONE || !v->gap_untold)
+                return;
+        const struct viewer_gap *gap = &v->gaps[v->gap_count - 1];
+        *ret = (struct notice){.what = NOTICE_GAP, .a = gap->from, .b = gap->to};
+        v->gap_untold = false;
+}
+
+/* Appends; what does not fit is a broken promise: every notice is far below VIEWER_BUFFER_MIN. */
+struct text {
+        char *to;
+        size_t n, cap;
+};
+
+static void say(struct text *t, const char *fmt, ...) _printf_(2, 3);
+static void say(struct text *t, const char *fmt, ...) {
+        va_list args;
+
+        va_start(args, fmt);
+        int k = vsnprintf(t->to + t->n, t->cap - t->n, fmt, args);
+        va_end(args);
+        CHECK(k >= 0 && (size_t)k < t->cap - t->n);
+        t->n += (size_t)k;
+}
+
+static void say_exit(struct text *t, const struct session_end *e) {
+        const char *name = e->signal > 0 ? sigabbrev_np(e->signal) : NULL;
+
+        if (e->signal > 0 && name)
+                say(t, ",\"signal\":\"%s\"", name);
+        else if (e->signal > 0)
+                say(t, ",\"signal\":\"%d\"", e->signal);
+        else
+                say(t, ",\"code\":%d", e->code);
+        say(t, ",\"verdict\":\"%s\"", e->verdict);
+        say(t, ",\"usage\":{\"wall_ms\":%" PRIu64 ",\"cpu_ms\":%" PRIu64, e->wall_ms, e->cpu_ms);
+        say(t, ",\"peak_bytes\":%" PRIu64 "},\"offset\":%" PRIu64, e->peak_bytes, e->offset);
+}
+
+static void say_params(struct text *t, const struct notice *n) {
+        switch (n->what) {
+        case NOTICE_INPUT_ACK: say(t, ",\"offset\":%" PRIu64, n->a); break;
+        case NOTICE_REFUSED: say(t, ",\"offset\":%" PRIu64 ",\"code\":\"%s\"", n->a, n->why); break;
+        case NOTICE_DRIVER:
+                say(t, ",\"driver\":%s,\"why\":\"%s\"", n->a ? "true" : "false", n->why);
+                break;
+        case NOTICE_RESIZED:
+                say(t, ",\"cols\":%" PRIu64 ",\"rows\":%" PRIu64, n->a, n->b);
+                say(t, ",\"why\":\"%s\"", n->why);
+                break;
+        case NOTICE_VIEWERS: say(t, ",\"viewers\":%" PRIu64 ",\"why\":\"%s\"", n->a, n->why); break;
+        case NOTICE_GAP: say(t, ",\"from\":%" PRIu64 ",\"to\":%" PRIu64, n->a, n->b); break;
+        case NOTICE_EXIT: say_exit(t, &n->end); break;
+        case NOTICE_NONE: CHECK(!"a notice");
+        }
+}
+
+/* The members that a channel's notices have by the protocol alone: `session` where it stands there. */
+size_t notice_text(const struct viewer *v, const struct notice *n, char *buf, size_t cap) {
+        static const char *const methods[] = {
+                [NOTICE_INPUT_ACK] = "input_ack", [NOTICE_REFUSED] = "input_refused",
+                [NOTICE_DRIVER] = "driver",       [NOTICE_RESIZED] = "resized",
+                [NOTICE_VIEWERS] = "viewers",     [NOTICE_GAP] = "gap",
+                [NOTICE_EXIT] = "exit",
+        };
+        struct text t = {buf, 0, cap};
+
+        say(&t, "{\"jsonrpc\":\"2.0\",\"method\":\"session.%s\",\"params\":{", methods[n->what]);
+        if (n->what == NOTICE_EXIT || n->what == NOTICE_DRIVER || n->what == NOTICE_RESIZED ||
+            n->what == NOTICE_VIEWERS)
+                say(&t, "\"session\":\"%s\",", v->session->about.id);
+        say(&t, "\"channel\":%" PRIu32, v->channel);
+        say_params(&t, n);
+        say(&t, "}}");
+        return t.n;
+}
