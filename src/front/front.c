@@ -80,7 +80,7 @@ int front_new(const struct front_deps *deps, struct front **ret) {
         f->deps = *deps;
         f->budget.limit = BUDGET_BYTES;
         f->started_ms = clock_real_ms();
-        r = registry_new(deps->config->max_sockets, conn_reclaim, &f->conns);
+        r = registry_new(deps->config->max_sockets, sock_reclaim, &f->socks);
         if (r == 0)
                 r = watchdog_new(&f->watchdog);
         if (r < 0) {
@@ -96,7 +96,7 @@ struct front *front_free(struct front *f) {
                 return NULL;
         CHECK(!f->http);
         watchdog_free(f->watchdog);
-        registry_free(f->conns);
+        registry_free(f->socks);
         free(f);
         return NULL;
 }
@@ -250,14 +250,14 @@ static void close_all(struct front *f, unsigned code) {
         struct registry_item **items = NULL;
         size_t n = 0;
 
-        if (registry_list(f->conns, &items, &n) < 0)
+        if (registry_list(f->socks, &items, &n) < 0)
                 return; /* no memory for goodbyes */
         for (size_t i = 0; i < n; i++) {
-                struct conn *c = conn_of_item(items[i]);
+                struct sock *c = sock_of_item(items[i]);
 
                 if (c)
-                        conn_close(c, code, code == 1012 ? "restarting" : "the server ends");
-                conn_unref(c);
+                        sock_close(c, code, code == 1012 ? "restarting" : "the server ends");
+                sock_unref(c);
         }
         registry_list_free(items, n);
 }

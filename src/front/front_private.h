@@ -8,8 +8,8 @@
 
 #include <civetweb.h>
 
-#include "front/conn.h"
 #include "front/front.h"
+#include "front/sock.h"
 #include "front/watchdog.h"
 #include "registry/registry.h"
 
@@ -20,11 +20,11 @@ struct front {
         pthread_t starter;       /* fixed while it starts; what follows is that thread's alone */
         bool started;
         char complaint[256];
-        struct registry *conns; /* the open sockets, by number */
+        struct registry *socks; /* the open sockets, by number */
         struct watchdog *watchdog;
         struct frames_budget budget; /* memory of messages that are coming in */
         atomic_uint sockets;         /* seats taken */
-        _Atomic uint64_t numbers;    /* requests and sockets: req=, conn= */
+        _Atomic uint64_t numbers;    /* requests and sockets: req=, socket= */
         atomic_bool stopping;        /* admit no one */
         uint64_t started_ms;         /* fixed: real time */
 };

@@ -16,17 +16,17 @@
 
 #define EVENTS 128
 
-/* What an epoll event is about: a pointer to a conn has its low bits clear, a session's number is shifted. */
-enum tag { TAG_CONN, TAG_OUTPUT, TAG_HOLDER, TAG_SELF, TAG_BITS = 3 };
+/* What an epoll event is about: a pointer to a sock has its low bits clear, a session's number is shifted. */
+enum tag { TAG_SOCK, TAG_OUTPUT, TAG_HOLDER, TAG_SELF, TAG_BITS = 3 };
 #define TAG_MASK ((1u << TAG_BITS) - 1)
 
-void pump_wake(struct pump *p, struct conn *c) {
+void pump_wake(struct pump *p, struct sock *c) {
         uint64_t one = 1;
-        struct conn *first;
+        struct sock *first;
 
         if (atomic_exchange(&c->ready, true))
                 return;
-        conn_ref(c);
+        sock_ref(c);
         first = atomic_load(&p->ready);
         do
                 c->ready_next = first;
@@ -36,7 +36,7 @@ void pump_wake(struct pump *p, struct conn *c) {
                 CHECK(errno == EAGAIN); /* full: it is awake as can be */
 }
 
-void pump_queue(struct pump *p, struct conn *c) {
+void pump_queue(struct pump *p, struct sock *c) {
         if (c->running)
                 return;
         c->running = true;
@@ -48,7 +48,7 @@ void pump_queue(struct pump *p, struct conn *c) {
         p->run_last = c;
 }
 
-void pump_nap(struct pump *p, struct conn *c, uint64_t until_ns) {
+void pump_nap(struct pump *p, struct sock *c, uint64_t until_ns) {
         c->nap_until_ns = until_ns;
         if (c->napping)
                 return;
@@ -59,11 +59,11 @@ void pump_nap(struct pump *p, struct conn *c, uint64_t until_ns) {
 
 /* Those whose nap is over get a turn. When the next one is over, or 0. */
 static uint64_t wake_nappers(struct pump *p, uint64_t now_ns) {
-        struct conn **at = &p->naps;
+        struct sock **at = &p->naps;
         uint64_t next = 0;
 
         while (*at) {
-                struct conn *c = *at;
+                struct sock *c = *at;
 
                 if (c->nap_until_ns <= now_ns) {
                         *at = c->nap_next;
@@ -78,8 +78,8 @@ static uint64_t wake_nappers(struct pump *p, uint64_t now_ns) {
         return next;
 }
 
-static void forget_nap(struct pump *p, struct conn *c) {
-        struct conn **at = &p->naps;
+static void forget_nap(struct pump *p, struct sock *c) {
+        struct sock **at = &p->naps;
 
         while (*at && *at != c)
                 at = &(*at)->nap_next;
@@ -88,24 +88,24 @@ static void forget_nap(struct pump *p, struct conn *c) {
         c->napping = false;
 }
 
-static void attach(struct pump *p, struct conn *c) {
+static void attach(struct pump *p, struct sock *c) {
         struct epoll_event e = {.events = EPOLLOUT | EPOLLET, .data.ptr = c};
 
         c->attached = true;
-        conn_ref(c);
+        sock_ref(c);
         c->next = p->all;
         if (p->all)
                 p->all->prev = c;
         p->all = c;
         if (epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, c->fd, &e) < 0) {
-                log_event(LOG_ERROR, "pump.attach", LOG_I("conn", c->number), LOG_E(errno));
+                log_event(LOG_ERROR, "pump.attach", LOG_I("socket", c->number), LOG_E(errno));
                 c->dead = true;
-                conn_cut(c);
+                sock_cut(c);
         }
 }
 
 /* Called between batches of events, so no event that was fetched can still point here. */
-static void detach(struct pump *p, struct conn *c) {
+static void detach(struct pump *p, struct sock *c) {
         if (epoll_ctl(p->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL) < 0)
                 CHECK(c->dead); /* it never came in */
         if (c->prev)
@@ -119,16 +119,16 @@ static void detach(struct pump *p, struct conn *c) {
                 forget_nap(p, c);
         c->attached = false;
         c->dead = true;
-        conn_unref(c);
+        sock_unref(c);
 }
 
 /* Takes the list of the ready and lines them up, oldest first. Each keeps the list's reference. */
-static struct conn *take_ready(struct pump *p) {
-        struct conn *c = atomic_exchange(&p->ready, NULL);
-        struct conn *oldest = NULL;
+static struct sock *take_ready(struct pump *p) {
+        struct sock *c = atomic_exchange(&p->ready, NULL);
+        struct sock *oldest = NULL;
 
         while (c) {
-                struct conn *next = c->ready_next;
+                struct sock *next = c->ready_next;
 
                 c->ready_next = oldest;
                 oldest = c;
@@ -138,10 +138,10 @@ static struct conn *take_ready(struct pump *p) {
 }
 
 static void line_up(struct pump *p) {
-        struct conn *c = take_ready(p);
+        struct sock *c = take_ready(p);
 
         while (c) {
-                struct conn *next = c->ready_next;
+                struct sock *next = c->ready_next;
 
                 /* From here on a new wake puts it on the list again: nothing said meanwhile is lost. */
                 atomic_store(&c->ready, false);
@@ -149,18 +149,18 @@ static void line_up(struct pump *p) {
                         attach(p, c);
                 if (c->attached)
                         pump_queue(p, c);
-                conn_unref(c);
+                sock_unref(c);
                 c = next;
         }
 }
 
 /* One turn for each that stands in line now. */
 static void run(struct pump *p) {
-        struct conn *c = p->run_first;
+        struct sock *c = p->run_first;
 
         p->run_first = p->run_last = NULL;
         while (c) {
-                struct conn *next = c->run_next;
+                struct sock *next = c->run_next;
 
                 c->running = false;
                 if (atomic_load(&c->gone))
@@ -173,7 +173,7 @@ static void run(struct pump *p) {
 
 static void tick(struct pump *p) {
         uint64_t now = clock_mono_ns();
-        struct conn *next;
+        struct sock *next;
 
         if (now - p->ticked_ns < PUMP_TICK_NS)
                 return;
@@ -182,7 +182,7 @@ static void tick(struct pump *p) {
         if (now - p->cared_ns < PUMP_CARE_NS)
                 return;
         p->cared_ns = now;
-        for (struct conn *c = p->all; c; c = next) {
+        for (struct sock *c = p->all; c; c = next) {
                 next = c->next;
                 pump_care(p, c, now);
         }
@@ -209,7 +209,7 @@ static int sleep_until(struct pump *p, struct epoll_event *events, uint64_t nap_
 
 static void on_event(struct pump *p, const struct epoll_event *e) {
         uint64_t number = e->data.u64 >> TAG_BITS, count;
-        struct conn *c = e->data.ptr;
+        struct sock *c = e->data.ptr;
 
         switch (e->data.u64 & TAG_MASK) {
         case TAG_OUTPUT: sessions_on_output(p->sessions, number); break;

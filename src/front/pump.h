@@ -12,5 +12,5 @@ struct pump;
 _must_use_ int pump_new(struct pump **ret); /* 0, -errno (epoll_create1(2), eventfd(2)) */
 void pump_hooks(struct pump *p, struct pump_hooks *ret);
 _must_use_ int pump_run(struct pump *p, struct sessions *ss); /* starts the thread; 0, -EAGAIN */
-void pump_stop(struct pump *p); /* joins; sockets are gone by then */
+void pump_stop(struct pump *p);                               /* joins; sockets are gone by then */
 struct pump *pump_free(struct pump *p);

@@ -9,18 +9,18 @@
 enum { OP_PING = 9 };
 
 /* A close frame is queued or was received: it has CLOSE_NS to be answered. */
-static bool closing(struct conn *c, uint64_t now_ns) {
+static bool closing(struct sock *c, uint64_t now_ns) {
         if (!atomic_load(&c->close_code) && !atomic_load(&c->close_received))
                 return false;
         if (c->close_until_ns == 0)
-                c->close_until_ns = now_ns + CONN_CLOSE_NS;
+                c->close_until_ns = now_ns + SOCK_CLOSE_NS;
         if (now_ns >= c->close_until_ns)
-                conn_cut(c);
+                sock_cut(c);
         return true;
 }
 
 /* Bytes that the kernel holds for the peer are going down: that is progress of TCP. */
-static void watch_kernel(struct conn *c, uint64_t now_ns) {
+static void watch_kernel(struct sock *c, uint64_t now_ns) {
         int waiting = 0;
 
         if (!c->blocked || ioctl(c->fd, SIOCOUTQ, &waiting) < 0)
@@ -31,7 +31,7 @@ static void watch_kernel(struct conn *c, uint64_t now_ns) {
 }
 
 /* Since when output has waited for an acknowledgement on this socket; 0: it does not. */
-static uint64_t stalled_since(struct conn *c) {
+static uint64_t stalled_since(struct sock *c) {
         struct viewer *viewers[PORT_CHANNELS_MAX];
         size_t n = c->echo ? 0 : port_viewers(&c->port, viewers);
         uint64_t since = 0;
@@ -47,35 +47,35 @@ static uint64_t stalled_since(struct conn *c) {
 }
 
 /* Data waits, in our hands or behind a shut window. */
-static bool waiting(struct pump *p, struct conn *c, uint64_t now_ns) {
+static bool waiting(struct pump *p, struct sock *c, uint64_t now_ns) {
         uint64_t since = stalled_since(c);
 
         watch_kernel(c, now_ns);
         if (!since && !c->blocked)
                 return false;
         if (now_ns - MAX(since, c->progress_ns) >= p->times.stall_ns)
-                conn_close(c, 1008, "no progress");
+                sock_close(c, 1008, "no progress");
         return true;
 }
 
 /* Someone who is there answers pings. Where data waits, the rule for that judges. */
-static void listen_for_life(struct pump *p, struct conn *c, uint64_t now_ns) {
+static void listen_for_life(struct pump *p, struct sock *c, uint64_t now_ns) {
         uint64_t heard = atomic_load(&c->heard_ns);
         uint64_t silent = now_ns > heard ? now_ns - heard : 0;
 
         if (silent >= p->times.silent_ns) {
-                conn_close(c, 1008, "no answer to pings");
+                sock_close(c, 1008, "no answer to pings");
         } else if (silent >= p->times.ping_ns && now_ns - c->pinged_ns >= p->times.ping_ns) {
                 c->pinged_ns = now_ns;
-                conn_send(c, OP_PING, "", 0);
+                sock_send(c, OP_PING, "", 0);
         }
 }
 
-void pump_care(struct pump *p, struct conn *c, uint64_t now_ns) {
+void pump_care(struct pump *p, struct sock *c, uint64_t now_ns) {
         if (atomic_load(&c->gone) || closing(c, now_ns))
                 return;
         if (!c->echo && !identity_valid(c->port.identity)) {
-                conn_close(c, 1008, "no longer signed in");
+                sock_close(c, 1008, "no longer signed in");
                 return;
         }
         if (!waiting(p, c, now_ns))

@@ -14,8 +14,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "front/conn.h"
 #include "front/pump.h"
+#include "front/sock.h"
 
 #define PUMP_FRAME_BYTES 65536u /* payload of one frame, its 16 bytes of header included */
 #define PUMP_SCRATCH     (PUMP_FRAME_BYTES * 2)
@@ -38,16 +38,16 @@ struct pump {
         int epoll_fd, event_fd;
         atomic_bool asleep; /* is about to wait, or waits: write event_fd */
         atomic_bool stopping;
-        _Atomic(struct conn *) ready; /* newest first; each holds a reference */
+        _Atomic(struct sock *) ready; /* newest first; each holds a reference */
         struct sessions *sessions;    /* set by pump_run */
         struct pump_times times;      /* fixed while it runs */
         pthread_t thread;
         bool running; /* main's */
 
         /* The thread's own. */
-        struct conn *all; /* attached, each holds a reference */
-        struct conn *run_first, *run_last;
-        struct conn *naps;
+        struct sock *all; /* attached, each holds a reference */
+        struct sock *run_first, *run_last;
+        struct sock *naps;
         uint64_t ticked_ns, cared_ns;
         unsigned char *scratch;
         struct iovec iov[PUMP_IOV]; /* the frames that lie in scratch */
@@ -55,12 +55,12 @@ struct pump {
 };
 
 /* Any thread: this socket has something to send, is new, or is gone. */
-void pump_wake(struct pump *p, struct conn *c);
+void pump_wake(struct pump *p, struct sock *c);
 
-void pump_queue(struct pump *p, struct conn *c); /* a turn for c, at the end of the row */
-void pump_nap(struct pump *p, struct conn *c, uint64_t until_ns);
+void pump_queue(struct pump *p, struct sock *c); /* a turn for c, at the end of the row */
+void pump_nap(struct pump *p, struct sock *c, uint64_t until_ns);
 
 /* pump_turn.c: one socket's turn: control frames and replies, then output. */
-void pump_turn(struct pump *p, struct conn *c, uint64_t now_ns);
+void pump_turn(struct pump *p, struct sock *c, uint64_t now_ns);
 /* pump_care.c: pings, stalls, sign-outs, closes that take too long. */
-void pump_care(struct pump *p, struct conn *c, uint64_t now_ns);
+void pump_care(struct pump *p, struct sock *c, uint64_t now_ns);

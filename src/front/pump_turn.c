@@ -22,7 +22,7 @@ enum { OP_TEXT = 1, OP_BINARY = 2 };
 enum outcome { OUT_SENT, OUT_BLOCKED, OUT_DEAD };
 
 /* What was queued meanwhile joins what is on its way. */
-static void collect(struct conn *c) {
+static void collect(struct sock *c) {
         struct outbox_frame *f = outbox_take(&c->outbox);
 
         if (!f)
@@ -37,7 +37,7 @@ static void collect(struct conn *c) {
 }
 
 /* n bytes have left; frames that are out are freed. How many bytes are over. */
-static size_t account(struct conn *c, size_t n, uint64_t now_ns) {
+static size_t account(struct sock *c, size_t n, uint64_t now_ns) {
         while (c->out && n > 0) {
                 struct outbox_frame *f = c->out;
                 size_t rest = f->n - c->out_at;
@@ -57,7 +57,7 @@ static size_t account(struct conn *c, size_t n, uint64_t now_ns) {
 }
 
 /* What of p->iov did not leave waits with the socket: this, and never more, is what a slow one costs. */
-static bool keep_rest(struct pump *p, struct conn *c, size_t sent) {
+static bool keep_rest(struct pump *p, struct sock *c, size_t sent) {
         struct outbox_frame *f;
         size_t n = 0, skip = sent;
 
@@ -86,7 +86,7 @@ static bool keep_rest(struct pump *p, struct conn *c, size_t sent) {
 }
 
 /* The frames on their way, then p->iov if all of them fit. How many vectors; *ret_all whether it is all. */
-static int vectors(struct pump *p, struct conn *c, struct iovec *iov, bool *ret_all) {
+static int vectors(struct pump *p, struct sock *c, struct iovec *iov, bool *ret_all) {
         size_t at = c->out_at;
         int n = 0;
 
@@ -113,14 +113,14 @@ static size_t total(const struct iovec *iov, int n) {
         return sum;
 }
 
-static enum outcome lost(struct conn *c) {
+static enum outcome lost(struct sock *c) {
         c->dead = true;
-        conn_cut(c);
+        sock_cut(c);
         return OUT_DEAD;
 }
 
 /* Sends what is on its way and what lies in p->iov, or keeps what the socket does not take. */
-static enum outcome flush(struct pump *p, struct conn *c, uint64_t now_ns) {
+static enum outcome flush(struct pump *p, struct sock *c, uint64_t now_ns) {
         while (c->out || p->iov_n) {
                 struct iovec iov[PUMP_IOV];
                 bool all;
@@ -181,7 +181,7 @@ struct gathered {
 };
 
 /* Everything one viewer has, as far as there is room. */
-static void take_from(struct pump *p, struct conn *c, struct viewer *v, struct gathered *g) {
+static void take_from(struct pump *p, struct sock *c, struct viewer *v, struct gathered *g) {
         for (;;) {
                 struct viewer_out o = {.what = VIEWER_NOTHING};
                 size_t room = PUMP_SCRATCH - g->at, cap;
@@ -212,7 +212,7 @@ static void take_from(struct pump *p, struct conn *c, struct viewer *v, struct g
 }
 
 /* Fills p->iov from the channels, beginning with another one each time. */
-static void gather(struct pump *p, struct conn *c, struct gathered *g) {
+static void gather(struct pump *p, struct sock *c, struct gathered *g) {
         struct viewer *viewers[PORT_CHANNELS_MAX];
         size_t n = port_viewers(&c->port, viewers);
 
@@ -227,17 +227,17 @@ static void gather(struct pump *p, struct conn *c, struct gathered *g) {
 
 /* Both close frames are out of the way: the socket has nothing to live for. To one that we listen to no
  * more we say that there is nothing to come, and its own end wakes the reader. */
-static void end_if_closed(struct conn *c) {
+static void end_if_closed(struct sock *c) {
         if (!c->close_sent)
                 return;
         if (atomic_load(&c->close_received))
-                conn_cut(c);
+                sock_cut(c);
         else if (atomic_load(&c->deaf))
                 shutdown(c->fd, SHUT_WR);
 }
 
 /* Output, batch after batch. */
-static void pour(struct pump *p, struct conn *c, uint64_t now_ns) {
+static void pour(struct pump *p, struct sock *c, uint64_t now_ns) {
         size_t bytes = 0;
 
         for (;;) {
@@ -267,7 +267,7 @@ static void pour(struct pump *p, struct conn *c, uint64_t now_ns) {
         }
 }
 
-void pump_turn(struct pump *p, struct conn *c, uint64_t now_ns) {
+void pump_turn(struct pump *p, struct sock *c, uint64_t now_ns) {
         p->iov_n = 0;
         if (c->blocked)
                 return; /* EPOLLOUT brings us back */

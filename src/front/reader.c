@@ -17,7 +17,7 @@ enum { OP_TEXT = 1, OP_BINARY = 2, OP_PONG = 10 };
 #define KIND_INPUT   2
 
 /* A binary message of latch.v1: false if it is none. */
-static bool take_input(struct conn *c, const struct reader_to *to, const struct frames_event *e) {
+static bool take_input(struct sock *c, const struct reader_to *to, const struct frames_event *e) {
         uint32_t channel;
         uint64_t offset;
 
@@ -31,38 +31,38 @@ static bool take_input(struct conn *c, const struct reader_to *to, const struct 
         return true;
 }
 
-static void take_message(struct conn *c, const struct reader_to *to, const struct frames_event *e) {
+static void take_message(struct sock *c, const struct reader_to *to, const struct frames_event *e) {
         if (atomic_load(&c->close_code))
                 return; /* we have said goodbye: only the answer to that counts */
         if (c->echo)
-                conn_send(c, e->what == FRAMES_TEXT ? OP_TEXT : OP_BINARY, e->data, e->n);
+                sock_send(c, e->what == FRAMES_TEXT ? OP_TEXT : OP_BINARY, e->data, e->n);
         else if (e->what == FRAMES_TEXT)
                 rpc_receive(to->rpc, &c->port, (const char *)e->data, e->n);
         else if (!take_input(c, to, e))
-                conn_close(c, 1003, "a binary message is not kind 2 with its header");
+                sock_close(c, 1003, "a binary message is not kind 2 with its header");
 }
 
 /* False: nothing that comes after this is read as frames. */
-static bool take_event(struct conn *c, const struct reader_to *to, const struct frames_event *e) {
+static bool take_event(struct sock *c, const struct reader_to *to, const struct frames_event *e) {
         switch (e->what) {
         case FRAMES_MORE:
         case FRAMES_PONG: return true;
-        case FRAMES_PING: conn_send(c, OP_PONG, e->data, e->n); return true;
+        case FRAMES_PING: sock_send(c, OP_PONG, e->data, e->n); return true;
         case FRAMES_CLOSE:
                 atomic_store(&c->close_received, true);
-                conn_close(c, e->code, "");
+                sock_close(c, e->code, "");
                 pump_wake(c->pump, c);
                 return false;
         case FRAMES_BAD:
                 atomic_store(&c->deaf, true);
-                conn_close(c, e->code, e->reason);
+                sock_close(c, e->code, e->reason);
                 pump_wake(c->pump, c);
                 return false;
         default: take_message(c, to, e); return true;
         }
 }
 
-static bool take_bytes(struct conn *c, const struct reader_to *to, size_t n) {
+static bool take_bytes(struct sock *c, const struct reader_to *to, size_t n) {
         size_t at = 0;
 
         while (at < n) {
@@ -82,7 +82,7 @@ struct pace {
 };
 
 /* A frame that stalls, or takes for ever, is given up; the pump cuts the socket a second later. */
-static void judge_pace(struct conn *c, struct pace *pace) {
+static void judge_pace(struct sock *c, struct pace *pace) {
         uint64_t now = clock_mono_ns();
 
         if (!frames_inside(&c->frames))
@@ -91,10 +91,10 @@ static void judge_pace(struct conn *c, struct pace *pace) {
                 *pace = (struct pace){c->frames.begun, now};
         if (now - atomic_load(&c->heard_ns) >= READER_STALL_NS ||
             now - pace->since_ns >= READER_FRAME_NS)
-                conn_close(c, 1008, "a frame was not finished");
+                sock_close(c, 1008, "a frame was not finished");
 }
 
-void reader_run(struct conn *c, const struct reader_to *to) {
+void reader_run(struct sock *c, const struct reader_to *to) {
         struct timeval second = {.tv_sec = 1};
         struct pace pace = {0};
         bool listens = true;

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "front/conn.h"
+#include "front/sock.h"
 #include "rpc/rpc.h"
 #include "session/session.h"
 
@@ -21,4 +21,4 @@ struct reader_to { /* where messages go; unused by echo */
 #define READER_FRAME_NS 60000000000ull /* one frame from its first byte to its last */
 
 /* Returns when nothing more will be read. */
-void reader_run(struct conn *c, const struct reader_to *to);
+void reader_run(struct sock *c, const struct reader_to *to);

@@ -28,7 +28,7 @@ struct seat {
         uint64_t number;           /* of the request, and of the socket */
         uint64_t began_ns;
         bool counted, counted_user;
-        struct conn *conn; /* once it is open */
+        struct sock *sock; /* once it is open */
 };
 
 bool ws_seat(struct request *r) {
@@ -122,15 +122,15 @@ int ws_connect(const struct mg_connection *conn, void *cbdata) {
         return 0;
 }
 
-static int open_conn(struct seat *s, const struct mg_request_info *ri, struct conn **ret) {
+static int open_sock(struct seat *s, const struct mg_request_info *ri, struct sock **ret) {
         struct front *f = s->front;
         const struct config *c = f->deps.config;
         int fd = peer_dup(ri);
 
         if (fd < 0)
                 return fd;
-        return conn_new(
-                &(struct conn_options){.registry = f->conns,
+        return sock_new(
+                &(struct sock_options){.registry = f->socks,
                                        .pump = f->deps.pump,
                                        .identity = s->identity,
                                        .budget = &f->budget,
@@ -142,7 +142,7 @@ static int open_conn(struct seat *s, const struct mg_request_info *ri, struct co
                 ret);
 }
 
-static void send_hello(struct conn *c, const struct config *config) {
+static void send_hello(struct sock *c, const struct config *config) {
         const struct account *a = c->port.identity->account;
         json_t *hello = json_pack(
                 "{s:s,s:s,s:{s:i,s:s,s:{s:s,s:s},s:{s:I,s:I,s:I,s:I}}}", "jsonrpc", "2.0", "method",
@@ -154,9 +154,9 @@ static void send_hello(struct conn *c, const struct config *config) {
         char *text = hello ? json_dumps(hello, JSON_COMPACT) : NULL;
 
         if (text)
-                conn_send(c, OP_TEXT, text, strlen(text));
+                sock_send(c, OP_TEXT, text, strlen(text));
         else
-                conn_close(c, 1013, "no memory");
+                sock_close(c, 1013, "no memory");
         json_decref(hello);
         free(text);
 }
@@ -165,17 +165,17 @@ static void log_end(const struct seat *s) {
         char number[20];
 
         snprintf(number, sizeof number, "%llx", (unsigned long long)s->number);
-        log_event(LOG_INFO, "socket.end", LOG_S("conn", number),
+        log_event(LOG_INFO, "socket.end", LOG_S("socket", number),
                   LOG_S("user", s->identity ? s->identity->account->name : NULL),
-                  LOG_I("code", atomic_load(&s->conn->close_code)),
+                  LOG_I("code", atomic_load(&s->sock->close_code)),
                   LOG_I("ms", (clock_mono_ns() - s->began_ns) / 1000000));
 }
 
 void ws_ready(struct mg_connection *conn, void *cbdata) {
         struct front *f = cbdata;
         struct seat *s = mg_get_user_connection_data(conn);
-        struct conn *c;
-        int r = open_conn(s, mg_get_request_info(conn), &c);
+        struct sock *c;
+        int r = open_sock(s, mg_get_request_info(conn), &c);
 
         /* Once we are through, civetweb's own reading of frames ends before it begins. */
         mg_disable_connection_keep_alive(conn);
@@ -183,16 +183,16 @@ void ws_ready(struct mg_connection *conn, void *cbdata) {
                 log_event(LOG_WARN, "socket.open", LOG_E(r));
                 return;
         }
-        s->conn = c;
+        s->sock = c;
         if (!c->echo)
                 send_hello(c, f->deps.config);
         pump_wake(c->pump, c);
         if (atomic_load(&f->stopping)) /* front_stop may have looked before we were there */
-                conn_close(c, 1012, "the server is shutting down");
+                sock_close(c, 1012, "the server is shutting down");
         reader_run(c, &(struct reader_to){f->deps.rpc, f->deps.sessions});
         if (!c->echo)
                 port_close(&c->port);
-        registry_remove(f->conns, &c->item);
+        registry_remove(f->socks, &c->item);
         atomic_store(&c->gone, true);
         pump_wake(c->pump, c);
         log_end(s);
@@ -214,7 +214,7 @@ void ws_connection_close(const struct mg_connection *conn) {
 
         if (!s)
                 return;
-        conn_unref(s->conn);
+        sock_unref(s->sock);
         if (s->counted)
                 atomic_fetch_sub(&s->front->sockets, 1);
         if (s->counted_user)

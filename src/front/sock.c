@@ -1,5 +1,5 @@
-/* conn.c - see conn.h. */
-#include "front/conn.h"
+/* sock.c - see sock.h. */
+#include "front/sock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,32 +13,32 @@
 
 enum { OP_TEXT = 1 };
 
-static struct conn *of_port(struct port *p) {
-        return CONTAINER_OF(p, struct conn, port);
+static struct sock *of_port(struct port *p) {
+        return CONTAINER_OF(p, struct sock, port);
 }
 
 static void port_send_text(struct port *p, const char *json, size_t n) {
-        conn_send(of_port(p), OP_TEXT, json, n);
+        sock_send(of_port(p), OP_TEXT, json, n);
 }
 
 static void port_wake(struct port *p) {
-        struct conn *c = of_port(p);
+        struct sock *c = of_port(p);
 
         pump_wake(c->pump, c);
 }
 
 static struct port *port_ref(struct port *p) {
-        conn_ref(of_port(p));
+        sock_ref(of_port(p));
         return p;
 }
 
 static struct port *port_unref(struct port *p) {
         if (p)
-                conn_unref(of_port(p));
+                sock_unref(of_port(p));
         return NULL;
 }
 
-static const struct port_ops conn_port_ops = {
+static const struct port_ops sock_port_ops = {
         .send_text = port_send_text,
         .wake = port_wake,
         .ref = port_ref,
@@ -46,7 +46,7 @@ static const struct port_ops conn_port_ops = {
 };
 
 /* The last reference is gone: nobody writes, reads or wakes any more. */
-static void conn_end(struct conn *c) {
+static void sock_end(struct sock *c) {
         while (c->out)
                 c->out = outbox_sent(&c->outbox, c->out);
         outbox_done(&c->outbox);
@@ -57,12 +57,12 @@ static void conn_end(struct conn *c) {
         registry_item_unref(&c->item);
 }
 
-void conn_reclaim(struct registry_item *item) {
-        free(CONTAINER_OF(item, struct conn, item));
+void sock_reclaim(struct registry_item *item) {
+        free(CONTAINER_OF(item, struct sock, item));
 }
 
-int conn_new(const struct conn_options *o, struct conn **ret) {
-        struct conn *c = calloc(1, sizeof *c);
+int sock_new(const struct sock_options *o, struct sock **ret) {
+        struct sock *c = calloc(1, sizeof *c);
         int r;
 
         if (!c) {
@@ -79,62 +79,62 @@ int conn_new(const struct conn_options *o, struct conn **ret) {
         outbox_init(&c->outbox, o->outbox_bytes, OUTBOX_FRAMES);
         frames_init(&c->frames, o->message_bytes, o->budget);
         if (!c->echo)
-                port_init(&c->port, &conn_port_ops, o->identity);
+                port_init(&c->port, &sock_port_ops, o->identity);
         latch_ref_init(&c->ref);
         registry_item_init(o->registry, &c->item, &c->number, sizeof c->number);
         r = registry_add(o->registry, &c->item);
         if (r < 0) {
                 if (!c->echo)
                         port_close(&c->port);
-                conn_unref(c);
+                sock_unref(c);
                 return r;
         }
         *ret = c;
         return 0;
 }
 
-struct conn *conn_ref(struct conn *c) {
+struct sock *sock_ref(struct sock *c) {
         latch_ref_get(&c->ref);
         return c;
 }
 
-struct conn *conn_of_item(struct registry_item *item) {
-        struct conn *c = CONTAINER_OF(item, struct conn, item);
+struct sock *sock_of_item(struct registry_item *item) {
+        struct sock *c = CONTAINER_OF(item, struct sock, item);
 
         return latch_ref_get_unless_zero(&c->ref) ? c : NULL;
 }
 
-struct conn *conn_unref(struct conn *c) {
+struct sock *sock_unref(struct sock *c) {
         if (c && latch_ref_put(&c->ref))
-                conn_end(c);
+                sock_end(c);
         return NULL;
 }
 
-void conn_send(struct conn *c, unsigned opcode, const void *data, size_t n) {
+void sock_send(struct sock *c, unsigned opcode, const void *data, size_t n) {
         int r = outbox_add(&c->outbox, opcode, data, n);
 
         if (r == -EPIPE)
                 return;
         if (r < 0) {
-                conn_close(c, 1008, "more waits for this client than it takes");
+                sock_close(c, 1008, "more waits for this client than it takes");
                 return;
         }
         pump_wake(c->pump, c);
 }
 
-void conn_close(struct conn *c, unsigned code, const char *reason) {
+void sock_close(struct sock *c, unsigned code, const char *reason) {
         int r = outbox_close(&c->outbox, code, reason);
 
         if (r == -EPIPE)
                 return;
         if (r < 0) {
-                conn_cut(c);
+                sock_cut(c);
                 return;
         }
         atomic_store(&c->close_code, code);
         pump_wake(c->pump, c);
 }
 
-void conn_cut(struct conn *c) {
+void sock_cut(struct sock *c) {
         shutdown(c->fd, SHUT_RDWR);
 }

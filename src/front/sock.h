@@ -1,7 +1,7 @@
-/* conn.h - one open WebSocket: its port for sessions, its way out, and what is known of its health.
+/* sock.h - one open WebSocket: its port for sessions, its way out, and what is known of its health.
  *
  * Two threads work on it: its own (civetweb's, for the connection's life) reads, the pump writes. Its
- * descriptor is a duplicate that belongs to the conn: whatever civetweb closes and hands to the next
+ * descriptor is a duplicate that belongs to the sock: whatever civetweb closes and hands to the next
  * client, a late write here finds a dead socket and never a stranger's.
  *
  * Threads: see each function. Lock: outbox and port inside; none may be held by the caller.
@@ -21,23 +21,23 @@
 struct pump;
 struct account;
 
-#define CONN_READ_BYTES 16384u
-#define CONN_REASON_MAX 123u
-#define CONN_CLOSE_NS   1000000000ull /* how long a close frame may take to leave and be answered */
+#define SOCK_READ_BYTES 16384u
+#define SOCK_REASON_MAX 123u
+#define SOCK_CLOSE_NS   1000000000ull /* how long a close frame may take to leave and be answered */
 
-struct conn {
+struct sock {
         struct registry_item item; /* by number, in front's registry; its memory goes last */
         struct latch_ref ref;      /* what it holds goes with the last of these */
-        uint64_t number;           /* fixed, never reused: conn= in log lines */
+        uint64_t number;           /* fixed, never reused: socket= in log lines */
         struct pump *pump;         /* fixed */
         struct port port;
         bool echo; /* fixed: /v1/echo, no identity and no sessions */
-        int fd;    /* fixed, the conn's own */
+        int fd;    /* fixed, the sock's own */
         struct outbox outbox;
 
         /* Any thread. */
         atomic_bool ready;          /* stands on the pump's list of those who want a turn */
-        struct conn *ready_next;    /* of that list: whoever set `ready`, then the pump */
+        struct sock *ready_next;    /* of that list: whoever set `ready`, then the pump */
         atomic_bool gone;           /* its thread has read its last: the pump lets it go */
         atomic_bool close_received; /* the client's close frame */
         atomic_bool deaf;           /* it broke the protocol: what still comes is thrown away */
@@ -46,12 +46,12 @@ struct conn {
 
         /* The connection's own thread. */
         struct frames frames;
-        unsigned char in[CONN_READ_BYTES];
+        unsigned char in[SOCK_READ_BYTES];
 
         /* The pump's. */
-        struct conn *next, *prev; /* all that the pump has */
-        struct conn *run_next;    /* the turn that comes */
-        struct conn *nap_next;
+        struct sock *next, *prev; /* all that the pump has */
+        struct sock *run_next;    /* the turn that comes */
+        struct sock *nap_next;
         bool attached, running, napping, blocked, dead, close_sent;
         struct outbox_frame *out, *out_last; /* on their way, the first from out_at */
         size_t out_at;
@@ -61,30 +61,30 @@ struct conn {
         int waiting_bytes; /* in the kernel, when last looked at while blocked; -1 unknown */
 };
 
-struct conn_options {
+struct sock_options {
         struct registry *registry;
         struct pump *pump;
         struct identity *identity; /* NULL: echo */
         struct frames_budget *budget;
         uint64_t number;
-        int fd; /* becomes the conn's, also on failure */
+        int fd; /* becomes the sock's, also on failure */
         size_t message_bytes, outbox_bytes;
 };
 
 /* 0, and a reference that its own thread holds; -ENOMEM, -EUSERS. */
-_must_use_ int conn_new(const struct conn_options *o, struct conn **ret);
-struct conn *conn_ref(struct conn *c);
-/* From a registry's item to a conn: a reference, or NULL if its last one is gone. */
-struct conn *conn_of_item(struct registry_item *item);
-struct conn *conn_unref(struct conn *c); /* NULL is fine; returns NULL */
-DEFINE_CLEANUP(struct conn, conn_unref)
+_must_use_ int sock_new(const struct sock_options *o, struct sock **ret);
+struct sock *sock_ref(struct sock *c);
+/* From a registry's item to a sock: a reference, or NULL if its last one is gone. */
+struct sock *sock_of_item(struct registry_item *item);
+struct sock *sock_unref(struct sock *c); /* NULL is fine; returns NULL */
+DEFINE_CLEANUP(struct sock, sock_unref)
 
-/* For registry_new: what frees a conn. */
-void conn_reclaim(struct registry_item *item);
+/* For registry_new: what frees a sock. */
+void sock_reclaim(struct registry_item *item);
 
 /* Any thread. Queue a frame; one that does not fit closes the socket with 1008. */
-void conn_send(struct conn *c, unsigned opcode, const void *data, size_t n);
-/* Any thread. Say goodbye; the first one counts. reason: at most CONN_REASON_MAX bytes. */
-void conn_close(struct conn *c, unsigned code, const char *reason);
+void sock_send(struct sock *c, unsigned opcode, const void *data, size_t n);
+/* Any thread. Say goodbye; the first one counts. reason: at most SOCK_REASON_MAX bytes. */
+void sock_close(struct sock *c, unsigned code, const char *reason);
 /* Any thread. End it now: both directions are shut down, its thread wakes up. */
-void conn_cut(struct conn *c);
+void sock_cut(struct sock *c);
