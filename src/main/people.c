@@ -16,7 +16,7 @@ int people_add(const struct people *p, const char *name, enum role role, const c
                 return r;
         int found = r == -EEXIST ? store_user_by_name(p->store, name, &u) : 0;
         if (found == 0)
-                found = workspace_make_user(p->config->data, u.name, u.uid);
+                found = workspace_make_user(p->config->data, u.name, auth_host_uid(&u));
         if (r == 0)
                 r = found;
         if (r == 0 && ret_user)
