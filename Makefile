@@ -104,7 +104,7 @@ all-asan: $(BINS_asan)
 all-tsan: $(BINS_tsan)
 
 # The browser IDE: types checked, bundled, packed into a C table (front/assets.h).
-WEB := $(filter-out %/.installed,$(wildcard src/web/*.* src/web/ide/*))
+WEB := $(wildcard src/web/*.*)
 $(BUILD)/web/assets.c: $(WEB) src/web/node_modules/.installed | $$(@D)/.dir
 	@echo "  WEB   $@"
 	@cd src/web && node_modules/.bin/tsc && node build.mjs $(abspath $@)

@@ -21,7 +21,7 @@ const hash = (bytes) => createHash('sha256').update(bytes).digest('hex').slice(0
 async function bundle() {
         const result = await build({
                 absWorkingDir: here,
-                entryPoints: ['ide/main.ts', 'ide/style.css'],
+                entryPoints: ['main.ts', 'style.css'],
                 outdir: 'out',
                 write: false,
                 bundle: true,
@@ -32,11 +32,12 @@ async function bundle() {
                 legalComments: 'none',
                 logLevel: 'warning',
         });
-        const find = (name) => Buffer.from(result.outputFiles.find((f) => f.path.endsWith(name)).contents);
+        const find = (name) =>
+                Buffer.from(result.outputFiles.find((f) => f.path.endsWith(name)).contents);
         return {
                 'main.js': [find('main.js'), 'text/javascript; charset=utf-8'],
                 'main.css': [find('style.css'), 'text/css; charset=utf-8'],
-                'icon.svg': [fs.readFileSync(path.join(here, 'ide/icon.svg')), 'image/svg+xml'],
+                'icon.svg': [fs.readFileSync(path.join(here, 'icon.svg')), 'image/svg+xml'],
         };
 }
 
@@ -45,11 +46,11 @@ function licences() {
         const lock = JSON.parse(fs.readFileSync(path.join(here, 'package-lock.json'), 'utf8'));
         const parts = ['Latch includes the following software.\n'];
         for (const [dir, p] of Object.entries(lock.packages)) {
-                if (!dir || p.dev)
-                        continue;
-                const file = fs.readdirSync(path.join(here, dir)).find((f) => /^licen[cs]e/i.test(f));
-                if (!file)
-                        throw new Error(`${dir} has no licence text`);
+                if (!dir || p.dev) continue;
+                const file = fs
+                        .readdirSync(path.join(here, dir))
+                        .find((f) => /^licen[cs]e/i.test(f));
+                if (!file) throw new Error(`${dir} has no licence text`);
                 const text = fs.readFileSync(path.join(here, dir, file), 'utf8').trim();
                 parts.push(`${dir.replace('node_modules/', '')} ${p.version}\n\n${text}\n`);
         }
@@ -64,7 +65,7 @@ function asset(name, mime, bytes, immutable) {
 
 async function assets() {
         const list = [];
-        let page = fs.readFileSync(path.join(here, 'ide/index.html'), 'utf8');
+        let page = fs.readFileSync(path.join(here, 'index.html'), 'utf8');
         for (const [name, [bytes, mime]] of Object.entries(await bundle())) {
                 const url = `/assets/${name.replace('.', `-${hash(bytes)}.`)}`;
                 page = page.replaceAll(`@${name}@`, url);
@@ -84,10 +85,17 @@ function c(list) {
                 lines.push('};', '');
         });
         lines.push('const struct web_asset web_assets[] = {');
-        list.forEach((a, i) => lines.push(
-                `        {.path = "${a.name}", .mime = "${a.mime}", .etag = "${a.etag}", .data = data_${i},` +
-                ` .n = sizeof(data_${i}), .gzip = true, .immutable = ${a.immutable}},`));
-        lines.push('};', 'const size_t web_assets_n = sizeof(web_assets) / sizeof(web_assets[0]);', '');
+        list.forEach((a, i) =>
+                lines.push(
+                        `        {.path = "${a.name}", .mime = "${a.mime}", .etag = "${a.etag}", .data = data_${i},` +
+                                ` .n = sizeof(data_${i}), .gzip = true, .immutable = ${a.immutable}},`,
+                ),
+        );
+        lines.push(
+                '};',
+                'const size_t web_assets_n = sizeof(web_assets) / sizeof(web_assets[0]);',
+                '',
+        );
         return lines.join('\n');
 }
 

@@ -3,7 +3,18 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 
-import { ide, newFile, openBrowser, run, screen, shoot, typeIn, waitScreen, waitStatus, TIMEOUT } from './browser.mjs';
+import {
+        ide,
+        newFile,
+        openBrowser,
+        run,
+        screen,
+        shoot,
+        typeIn,
+        waitScreen,
+        waitStatus,
+        TIMEOUT,
+} from './browser.mjs';
 import { Server, repo, until } from './lib.mjs';
 
 const GREETING = `# Greets whoever is there.
@@ -19,12 +30,13 @@ greet(name)
 `;
 const LOOP = 'import time\nwhile True:\n    print("turning", flush=True)\n    time.sleep(0.05)\n';
 // Two hundred marks, four seconds; whoever misses or doubles one is found out.
-const MARKS = 'import time\nfor i in range(200):\n    print(f"{i:03d}.", end="", flush=True)\n    time.sleep(0.02)\n' +
+const MARKS =
+        'import time\nfor i in range(200):\n    print(f"{i:03d}.", end="", flush=True)\n    time.sleep(0.02)\n' +
         'name = input("\\nwho? ")\nprint("hello, " + name)\n';
 const ALL_MARKS = Array.from({ length: 200 }, (_, i) => `${String(i).padStart(3, '0')}.`).join('');
 
 describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
-        let server, browser, page;
+        let server, browser, page, usedLink;
 
         before(async () => {
                 server = await Server.start();
@@ -40,22 +52,38 @@ describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
                 assert.equal(answer.status, 200);
                 const policy = answer.headers.get('content-security-policy');
                 assert.doesNotMatch(policy, /unsafe|\*|https?:|data:|blob:/);
-                for (const part of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'",
-                        "base-uri 'none'"])
+                for (const part of [
+                        "default-src 'none'",
+                        "script-src 'self'",
+                        "style-src 'self'",
+                        "frame-ancestors 'none'",
+                        "base-uri 'none'",
+                ])
                         assert.ok(policy.includes(part), `${part} in ${policy}`);
         });
 
         it('signs in by the one-time link, writes a file with input(), runs it, answers, sees the greeting', async () => {
-                page = await ide(browser, server, { link: server.firstLink });
-                assert.equal(await page.evaluate(() => location.hash), '', 'the link is taken out of the address');
+                usedLink = server.firstLink;
+                page = await ide(browser, server, { link: usedLink });
+                assert.equal(
+                        await page.evaluate(() => location.hash),
+                        '',
+                        'the link is taken out of the address',
+                );
                 await newFile(page, 'greeting.py', GREETING);
                 await run(page);
                 await waitScreen(page, 'Who are you?');
-                assert.equal(await page.locator('.editor .dot.unsaved').count(), 0, 'Run has saved the file');
+                assert.equal(
+                        await page.locator('.editor .dot.unsaved').count(),
+                        0,
+                        'Run has saved the file',
+                );
                 await typeIn(page, 'Ada\n');
                 await waitScreen(page, '3. Hello, Ada!');
-                assert.equal(await screen(page),
-                        'Who are you? Ada\n1. Hello, Ada!\n2. Hello, Ada!\n3. Hello, Ada!');
+                assert.equal(
+                        await screen(page),
+                        'Who are you? Ada\n1. Hello, Ada!\n2. Hello, Ada!\n3. Hello, Ada!',
+                );
                 assert.match(await waitStatus(page, 'Finished'), /Finished after [\d.]+ m?s/);
                 page.watch.clean();
         });
@@ -89,7 +117,12 @@ describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
                 assert.equal(data, 'first line\n');
 
                 // Somebody else saves; both stay until one is chosen.
-                await c.request('fs.write', { path: 'home/notes.txt', data: 'theirs\n', encoding: 'utf8', if_match: etag });
+                await c.request('fs.write', {
+                        path: 'home/notes.txt',
+                        data: 'theirs\n',
+                        encoding: 'utf8',
+                        if_match: etag,
+                });
                 await page.locator('.cm-content').click();
                 await page.keyboard.insertText('mine\n');
                 await page.keyboard.press('Control+s');
@@ -146,7 +179,9 @@ describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
                 await page.locator('.cm-content').click();
                 await page.keyboard.press('Control+End');
                 await page.keyboard.insertText('# unsaved\n');
-                await page.waitForFunction(() => sessionStorage.getItem('latch.draft:home/marks.py'));
+                await page.waitForFunction(() =>
+                        sessionStorage.getItem('latch.draft:home/marks.py'),
+                );
                 page.once('dialog', (d) => d.accept()); // it warns before it goes
                 await page.reload();
                 await page.waitForSelector('.editor .tab.active .dot.unsaved');
@@ -170,8 +205,11 @@ describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
                 server.args = ['--listen', `127.0.0.1:${port}`];
                 await server.restart();
                 assert.equal(server.port, port);
-                await page.waitForFunction(() => !document.querySelector('.link.broken') &&
-                        !document.querySelector('.run-button').disabled);
+                await page.waitForFunction(
+                        () =>
+                                !document.querySelector('.link.broken') &&
+                                !document.querySelector('.run-button').disabled,
+                );
                 page.watch.away = false;
                 await waitScreen(page, 'who?');
                 await typeIn(page, 'Edsger\n');
@@ -198,9 +236,7 @@ describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
         });
 
         it('a link that was used is refused in words', async () => {
-                const other = await ide(browser, server, {});
-                await other.goto('about:blank');
-                await other.goto(server.usedLink ?? `${server.url}/#link=used-before`);
+                const other = await ide(browser, server, { url: usedLink });
                 await other.locator('.signin-problem', { hasText: 'used already' }).waitFor();
                 other.watch.expect(/40\d/);
                 other.watch.clean();
@@ -218,16 +254,38 @@ describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
                 const colours = {};
                 for (const scheme of ['light', 'dark']) {
                         await page.emulateMedia({ colorScheme: scheme });
-                        colours[scheme] = await until(() => page.evaluate(() => {
-                                const editor = getComputedStyle(document.querySelector('.editor')).backgroundColor;
-                                const terminal = getComputedStyle(document.querySelector('.xterm-scrollable-element')).backgroundColor;
-                                return [editor, terminal];
-                        }), { what: 'colours' });
+                        colours[scheme] = await until(
+                                () =>
+                                        page.evaluate(() => {
+                                                const editor = getComputedStyle(
+                                                        document.querySelector('.editor'),
+                                                ).backgroundColor;
+                                                const terminal = getComputedStyle(
+                                                        document.querySelector(
+                                                                '.xterm-scrollable-element',
+                                                        ),
+                                                ).backgroundColor;
+                                                return [editor, terminal];
+                                        }),
+                                { what: 'colours' },
+                        );
                         if (process.env.LATCH_SCREENSHOTS)
-                                await shoot(page, path.resolve(repo, process.env.LATCH_SCREENSHOTS,
-                                        scheme === 'light' ? 'screenshot.png' : 'screenshot-dark.png'));
+                                await shoot(
+                                        page,
+                                        path.resolve(
+                                                repo,
+                                                process.env.LATCH_SCREENSHOTS,
+                                                scheme === 'light'
+                                                        ? 'screenshot.png'
+                                                        : 'screenshot-dark.png',
+                                        ),
+                                );
                 }
-                assert.equal(colours.light[0], colours.light[1], 'editor and terminal are of one paper');
+                assert.equal(
+                        colours.light[0],
+                        colours.light[1],
+                        'editor and terminal are of one paper',
+                );
                 assert.equal(colours.dark[0], colours.dark[1]);
                 assert.notEqual(colours.light[0], colours.dark[0]);
                 page.watch.clean();

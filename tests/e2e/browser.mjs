@@ -16,9 +16,17 @@ export const TIMEOUT = 10000 * slow;
 export function openBrowser() {
         return chromium.launch({
                 executablePath: process.env.LATCH_CHROMIUM ?? '/usr/bin/chromium',
-                args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-                        '--disable-background-networking', '--disable-component-update', '--disable-sync',
-                        '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'],
+                args: [
+                        '--headless',
+                        '--no-sandbox',
+                        '--disable-gpu',
+                        '--disable-quic',
+                        '--no-first-run',
+                        '--disable-background-networking',
+                        '--disable-component-update',
+                        '--disable-sync',
+                        '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+                ],
         });
 }
 
@@ -29,9 +37,11 @@ export class Watch {
                 this.away = false;
                 this.server = server;
                 page.on('console', (m) => {
-                        if (m.type() !== 'error' && m.type() !== 'warning')
-                                return;
-                        if (this.away && /ERR_CONNECTION_(REFUSED|RESET)|ERR_EMPTY_RESPONSE/.test(m.text()))
+                        if (m.type() !== 'error' && m.type() !== 'warning') return;
+                        if (
+                                this.away &&
+                                /ERR_CONNECTION_(REFUSED|RESET)|ERR_EMPTY_RESPONSE/.test(m.text())
+                        )
                                 return;
                         this.problems.push(`console ${m.type()}: ${m.text()}`);
                 });
@@ -49,7 +59,11 @@ export class Watch {
         // Forgets complaints that a test has asked for.
         expect(pattern) {
                 const at = this.problems.findIndex((p) => pattern.test(p));
-                assert.notEqual(at, -1, `expected ${pattern} among ${JSON.stringify(this.problems)}`);
+                assert.notEqual(
+                        at,
+                        -1,
+                        `expected ${pattern} among ${JSON.stringify(this.problems)}`,
+                );
                 this.problems.splice(at, 1);
         }
 
@@ -58,22 +72,30 @@ export class Watch {
         }
 }
 
-// A page of a fresh browser context: signed in by the link, or by name and password, or neither.
-export async function ide(browser, server, { link, user, context, viewport = { width: 1280, height: 800 } } = {}) {
+// A page of a fresh browser context: signed in by the link, or by name and password, or just at an url.
+export async function ide(
+        browser,
+        server,
+        { link, url, user, context, viewport = { width: 1280, height: 800 } } = {},
+) {
         context ??= await browser.newContext({ viewport });
         const page = await context.newPage();
         page.setDefaultTimeout(TIMEOUT);
         page.watch = new Watch(page, server);
-        await page.addInitScript(() => addEventListener('securitypolicyviolation', (e) =>
-                console.error(`policy: ${e.violatedDirective} by ${e.blockedURI} ${e.sample}`)));
-        await page.goto(link ?? `${server.url}/`);
+        await page.addInitScript(() =>
+                addEventListener('securitypolicyviolation', (e) =>
+                        console.error(
+                                `policy: ${e.violatedDirective} by ${e.blockedURI} ${e.sample}`,
+                        ),
+                ),
+        );
+        await page.goto(link ?? url ?? `${server.url}/`);
         if (user) {
                 await page.fill('#signin-name', user.name);
                 await page.fill('#signin-password', user.password);
                 await page.click('dialog button:text-is("Sign in")');
         }
-        if (link || user)
-                await page.waitForSelector('[data-path="home"]');
+        if (link || user) await page.waitForSelector('[data-path="home"]');
         return page;
 }
 
@@ -95,7 +117,11 @@ export async function run(page) {
 // What the visible terminal shows, without the spaces that fill its lines.
 export function screen(page) {
         return page.locator('.run:not([hidden]) .xterm-rows').evaluate((rows) =>
-                [...rows.children].map((r) => r.textContent.replaceAll('\u00a0', ' ').trimEnd()).join('\n').trimEnd());
+                [...rows.children]
+                        .map((r) => r.textContent.replaceAll('\u00a0', ' ').trimEnd())
+                        .join('\n')
+                        .trimEnd(),
+        );
 }
 
 export async function waitScreen(page, wanted, timeout = TIMEOUT) {
@@ -105,7 +131,9 @@ export async function waitScreen(page, wanted, timeout = TIMEOUT) {
                 if (typeof wanted === 'string' ? now.includes(wanted) : wanted.test(now))
                         return now;
                 if (Date.now() > end)
-                        throw new Error(`waited in vain for ${wanted}; the terminal shows:\n${now}`);
+                        throw new Error(
+                                `waited in vain for ${wanted}; the terminal shows:\n${now}`,
+                        );
                 await page.waitForTimeout(20);
         }
 }

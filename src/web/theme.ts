@@ -1,4 +1,17 @@
-// theme.ts - light or dark: as the system is, until the user says otherwise.
+// theme.ts - light or dark: as the system is, until the user says otherwise. And the face of code.
+
+// Each system's own, so that none has to be fetched.
+export const MONO = [
+        'ui-monospace',
+        '"SF Mono"',
+        '"Cascadia Code"',
+        '"JetBrains Mono"',
+        'Menlo',
+        'Consolas',
+        '"DejaVu Sans Mono"',
+        '"Liberation Mono"',
+        'monospace',
+].join(', ');
 
 const KEY = 'latch.theme';
 const system = matchMedia('(prefers-color-scheme: dark)');
@@ -11,20 +24,16 @@ export function isDark(): boolean {
 
 function apply(): void {
         const chosen = localStorage.getItem(KEY);
-        if (chosen)
-                document.documentElement.dataset['theme'] = chosen;
-        else
-                delete document.documentElement.dataset['theme'];
-        for (const listener of listeners)
-                listener(isDark());
+        if (chosen) document.documentElement.dataset['theme'] = chosen;
+        else delete document.documentElement.dataset['theme'];
+        for (const listener of listeners) listener(isDark());
 }
 
 export function toggleTheme(): void {
         const dark = !isDark();
         if (dark === system.matches)
                 localStorage.removeItem(KEY); // back to following the system
-        else
-                localStorage.setItem(KEY, dark ? 'dark' : 'light');
+        else localStorage.setItem(KEY, dark ? 'dark' : 'light');
         apply();
 }
 

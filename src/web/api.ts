@@ -28,10 +28,12 @@ async function call(method: string, path: string, body?: unknown): Promise<any> 
                         method,
                         cache: 'no-store',
                         credentials: 'same-origin',
-                        ...(body === undefined ? {} : {
-                                body: JSON.stringify(body),
-                                headers: { 'content-type': 'application/json' },
-                        }),
+                        ...(body === undefined
+                                ? {}
+                                : {
+                                          body: JSON.stringify(body),
+                                          headers: { 'content-type': 'application/json' },
+                                  }),
                 });
         } catch {
                 throw new HttpError(0, 'unreachable', 'The server cannot be reached.');
@@ -40,9 +42,10 @@ async function call(method: string, path: string, body?: unknown): Promise<any> 
         let json: any;
         try {
                 json = JSON.parse(text);
-        } catch { /* 204, or not from Latch: the status says enough */ }
-        if (answer.ok)
-                return json;
+        } catch {
+                /* 204, or not from Latch: the status says enough */
+        }
+        if (answer.ok) return json;
         throw new HttpError(
                 answer.status,
                 json?.error?.code ?? '',

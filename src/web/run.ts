@@ -32,10 +32,17 @@ export class Run implements Sink {
         problem = '';
         started_ms = Date.now();
 
-        constructor(parent: HTMLElement, readonly key: string, readonly path: string,
-                private readonly events: RunEvents) {
+        constructor(
+                parent: HTMLElement,
+                readonly key: string,
+                readonly path: string,
+                private readonly events: RunEvents,
+        ) {
                 parent.append(this.element);
-                this.terminal = new Terminal(this.element, `Output of ${baseName(path)}, and its input`);
+                this.terminal = new Terminal(
+                        this.element,
+                        `Output of ${baseName(path)}, and its input`,
+                );
                 this.terminal.ontype = (b) => this.typed(b);
                 this.terminal.onresize = (cols, rows) => this.stream?.resize(cols, rows);
         }
@@ -45,7 +52,11 @@ export class Run implements Sink {
         }
 
         get alive(): boolean {
-                return this.state === 'starting' || this.state === 'running' || this.state === 'stopping';
+                return (
+                        this.state === 'starting' ||
+                        this.state === 'running' ||
+                        this.state === 'stopping'
+                );
         }
 
         bind(socket: Socket, session: string, client: string): Stream {
@@ -70,16 +81,28 @@ export class Run implements Sink {
                 const aside = !!this.stream && !this.stream.driver && this.alive;
                 const since = Date.now() - this.started_ms;
                 switch (this.state) {
-                case 'starting':
-                        return { tone: 'busy', text: 'Starting…', figures: '', aside };
-                case 'running':
-                        return { tone: 'busy', text: 'Running', figures: since < 1000 ? '' : duration(since - since % 1000), aside };
-                case 'stopping':
-                        return { tone: 'busy', text: 'Stopping…', figures: '', aside };
-                case 'failed':
-                        return { tone: 'bad', text: this.problem, figures: '', aside };
-                default:
-                        return { ...wordsOfExit(this.exit_!), figures: this.figures(), aside };
+                        case 'starting':
+                                return { tone: 'busy', text: 'Starting…', figures: '', aside };
+                        case 'running':
+                                return {
+                                        tone: 'busy',
+                                        text: 'Running',
+                                        figures:
+                                                since < 1000
+                                                        ? ''
+                                                        : duration(since - (since % 1000)),
+                                        aside,
+                                };
+                        case 'stopping':
+                                return { tone: 'busy', text: 'Stopping…', figures: '', aside };
+                        case 'failed':
+                                return { tone: 'bad', text: this.problem, figures: '', aside };
+                        default:
+                                return {
+                                        ...wordsOfExit(this.exit_!),
+                                        figures: this.figures(),
+                                        aside,
+                                };
                 }
         }
 
@@ -103,7 +126,9 @@ export class Run implements Sink {
         }
 
         gap(n: number): void {
-                this.terminal.remark(`… ${bytes(n)} of output went by unseen and are no longer kept …`);
+                this.terminal.remark(
+                        `… ${bytes(n)} of output went by unseen and are no longer kept …`,
+                );
         }
 
         driver(): void {
@@ -128,16 +153,16 @@ export class Run implements Sink {
         private figures(): string {
                 const u = this.exit_?.usage;
                 const parts: string[] = [];
-                if (u?.cpu_ms !== undefined)
-                        parts.push(`${duration(u.cpu_ms)} of processor`);
-                if (u?.peak_bytes)
-                        parts.push(`${bytes(u.peak_bytes)} at most`);
+                if (u?.cpu_ms !== undefined) parts.push(`${duration(u.cpu_ms)} of processor`);
+                if (u?.peak_bytes) parts.push(`${bytes(u.peak_bytes)} at most`);
                 return parts.join(' · ');
         }
 
         private typed(b: Uint8Array): void {
                 for (let i = 0; i < b.length; i += BAR_MAX)
                         if (this.stream && !this.stream.type(b.subarray(i, i + BAR_MAX)))
-                                return this.inputLost('The program has not read what was typed before; the rest was left out.');
+                                return this.inputLost(
+                                        'The program has not read what was typed before; the rest was left out.',
+                                );
         }
 }

@@ -5,35 +5,69 @@ import { Terminal as Xterm, type ITheme } from '@xterm/xterm';
 
 import { h } from './dom';
 import { Kind } from './socket';
-import { isDark, onThemeChange } from './theme';
-import { ownDocument, withOwnElements } from './xterm_dom';
+import { MONO, isDark, onThemeChange } from './theme';
+import { replaceInlineStyles } from './xterm_dom';
+
+replaceInlineStyles();
 
 const LIGHT: ITheme = {
-        background: '#fffefa', foreground: '#22282b', cursor: '#0b6b5d', cursorAccent: '#fffefa',
-        selectionBackground: '#cfe4dc', selectionInactiveBackground: '#e6e2d6',
-        black: '#22282b', red: '#b3372b', green: '#3d7a1f', yellow: '#8a5a08', blue: '#1b5fa8',
-        magenta: '#93366b', cyan: '#0b6b5d', white: '#77736a',
-        brightBlack: '#6a7072', brightRed: '#c9483a', brightGreen: '#4b8f29', brightYellow: '#a3700f',
-        brightBlue: '#2d76c4', brightMagenta: '#ab4a82', brightCyan: '#128273', brightWhite: '#4d4b45',
-        scrollbarSliderBackground: '#22282b26', scrollbarSliderHoverBackground: '#22282b40',
+        background: '#fffefa',
+        foreground: '#22282b',
+        cursor: '#0b6b5d',
+        cursorAccent: '#fffefa',
+        selectionBackground: '#cfe4dc',
+        selectionInactiveBackground: '#e6e2d6',
+        black: '#22282b',
+        red: '#b3372b',
+        green: '#3d7a1f',
+        yellow: '#8a5a08',
+        blue: '#1b5fa8',
+        magenta: '#93366b',
+        cyan: '#0b6b5d',
+        white: '#77736a',
+        brightBlack: '#6a7072',
+        brightRed: '#c9483a',
+        brightGreen: '#4b8f29',
+        brightYellow: '#a3700f',
+        brightBlue: '#2d76c4',
+        brightMagenta: '#ab4a82',
+        brightCyan: '#128273',
+        brightWhite: '#4d4b45',
+        scrollbarSliderBackground: '#22282b26',
+        scrollbarSliderHoverBackground: '#22282b40',
         scrollbarSliderActiveBackground: '#22282b59',
 };
 const DARK: ITheme = {
-        background: '#171d20', foreground: '#e4e6df', cursor: '#57c3ab', cursorAccent: '#171d20',
-        selectionBackground: '#2b4a45', selectionInactiveBackground: '#2a3235',
-        black: '#2c3639', red: '#f08a7c', green: '#a5d06f', yellow: '#e3b05a', blue: '#7fb8f0',
-        magenta: '#e58fb0', cyan: '#57c3ab', white: '#e4e6df',
-        brightBlack: '#87918e', brightRed: '#f6a89d', brightGreen: '#bbdf90', brightYellow: '#efc883',
-        brightBlue: '#a3ccf5', brightMagenta: '#eeb0c8', brightCyan: '#83d6c2', brightWhite: '#fbfbf7',
-        scrollbarSliderBackground: '#e4e6df26', scrollbarSliderHoverBackground: '#e4e6df40',
+        background: '#171d20',
+        foreground: '#e4e6df',
+        cursor: '#57c3ab',
+        cursorAccent: '#171d20',
+        selectionBackground: '#2b4a45',
+        selectionInactiveBackground: '#2a3235',
+        black: '#2c3639',
+        red: '#f08a7c',
+        green: '#a5d06f',
+        yellow: '#e3b05a',
+        blue: '#7fb8f0',
+        magenta: '#e58fb0',
+        cyan: '#57c3ab',
+        white: '#e4e6df',
+        brightBlack: '#87918e',
+        brightRed: '#f6a89d',
+        brightGreen: '#bbdf90',
+        brightYellow: '#efc883',
+        brightBlue: '#a3ccf5',
+        brightMagenta: '#eeb0c8',
+        brightCyan: '#83d6c2',
+        brightWhite: '#fbfbf7',
+        scrollbarSliderBackground: '#e4e6df26',
+        scrollbarSliderHoverBackground: '#e4e6df40',
         scrollbarSliderActiveBackground: '#e4e6df59',
 };
 
 // What a terminal says of itself when it is asked: attributes, cursor, modes, colours, focus.
 const ANSWER = /^\x1b(\[[?>=]?[\d;]*(c|n|R|\$y|t|I|O)|\](4|1\d);|P[01][$!|]|P>\|)/;
 
-const FONT = 'ui-monospace, "SF Mono", "Cascadia Code", "JetBrains Mono", Menlo, Consolas, "DejaVu Sans Mono", ' +
-        '"Liberation Mono", monospace';
 const RED = new TextEncoder().encode('\x1b[31m');
 const PLAIN = new TextEncoder().encode('\x1b[39m');
 
@@ -53,10 +87,9 @@ export class Terminal {
                 parent.append(this.element);
                 this.element.setAttribute('aria-label', label);
                 this.x = new Xterm({
-                        documentOverride: ownDocument,
                         allowProposedApi: false,
                         cursorBlink: true,
-                        fontFamily: FONT,
+                        fontFamily: MONO,
                         fontSize: 13,
                         lineHeight: 1.25,
                         minimumContrastRatio: 4.5,
@@ -64,16 +97,20 @@ export class Terminal {
                         theme: isDark() ? DARK : LIGHT,
                 });
                 this.x.loadAddon(this.fit);
-                withOwnElements(() => this.x.open(this.element));
+                this.x.open(this.element);
                 this.fit.fit();
                 const encoder = new TextEncoder();
                 this.x.onData((text) => this.typed(text, encoder.encode(text)));
-                this.x.onBinary((text) => this.ontype(Uint8Array.from(text, (c) => c.charCodeAt(0))));
+                this.x.onBinary((text) =>
+                        this.ontype(Uint8Array.from(text, (c) => c.charCodeAt(0))),
+                );
                 this.x.onResize(({ cols, rows }) => this.onresize(cols, rows));
                 this.x.attachCustomKeyEventHandler((e) => this.key(e));
                 this.watcher = new ResizeObserver(() => this.refit());
                 this.watcher.observe(this.element);
-                this.forgetTheme = onThemeChange((dark) => (this.x.options.theme = dark ? DARK : LIGHT));
+                this.forgetTheme = onThemeChange(
+                        (dark) => (this.x.options.theme = dark ? DARK : LIGHT),
+                );
         }
 
         get size(): { cols: number; rows: number } {
@@ -85,8 +122,8 @@ export class Terminal {
         }
 
         write(kind: number, bytes: Uint8Array, done: () => void): void {
-                if (kind === Kind.display)
-                        return this.x.write('', done); // no one opens a run that shows such data yet
+                // No one opens a run that shows such data yet.
+                if (kind === Kind.display) return this.x.write('', done);
                 if (kind === Kind.stderr) {
                         this.x.write(RED);
                         this.x.write(bytes);
@@ -101,10 +138,13 @@ export class Terminal {
                 this.x.write(`${start}\x1b[2;3m${text}\x1b[0m\r\n`);
         }
 
-        // Clears marks of the program that would reach beyond its end: modes, colours, a hidden cursor.
+        // Clears marks of the program that would reach beyond its end: modes, colours, a hidden
+        // cursor.
         settle(): void {
                 const alternate = this.x.buffer.active.type === 'alternate' ? '\x1b[?1047l' : '';
-                this.x.write(`\x1b[0m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?2004l${alternate}\x1b[?25l`);
+                this.x.write(
+                        `\x1b[0m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?2004l${alternate}\x1b[?25l`,
+                );
                 this.x.options.cursorBlink = false;
                 this.x.options.disableStdin = true;
         }
@@ -113,14 +153,14 @@ export class Terminal {
                 this.x.reset();
         }
 
-        // Text that is drawn again asks its questions again; the program must not get a second answer.
+        // Text that is drawn again asks its questions again; the program must not get a second
+        // answer.
         set replaying(on: boolean) {
                 this.past = on;
         }
 
         refit(): void {
-                if (this.element.offsetWidth && this.element.offsetHeight)
-                        this.fit.fit();
+                if (this.element.offsetWidth && this.element.offsetHeight) this.fit.fit();
         }
 
         dispose(): void {
@@ -131,19 +171,16 @@ export class Terminal {
         }
 
         private typed(text: string, bytes: Uint8Array): void {
-                if (!this.past || !ANSWER.test(text))
-                        this.ontype(bytes);
+                if (!this.past || !ANSWER.test(text)) this.ontype(bytes);
         }
 
         // Ctrl-C copies where something is marked, as in every other window; else it interrupts.
         private key(e: KeyboardEvent): boolean {
                 const ctrl = (e.ctrlKey || e.metaKey) && !e.altKey;
-                if (e.type !== 'keydown' || !ctrl)
-                        return true;
-                if (e.key === 'c' && !e.shiftKey && this.x.hasSelection())
-                        return false; // the browser copies
-                if (e.key.toLowerCase() === 'v')
-                        return false; // the browser pastes
+                if (e.key === 'F6') return false; // of the page: on to its next part
+                if (e.type !== 'keydown' || !ctrl) return true;
+                if (e.key === 'c' && !e.shiftKey && this.x.hasSelection()) return false; // the browser copies
+                if (e.key.toLowerCase() === 'v') return false; // the browser pastes
                 return !['s', 'Enter', '.'].includes(e.key); // of the page: save, run, stop
         }
 }

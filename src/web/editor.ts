@@ -1,4 +1,5 @@
-// editor.ts - the open files: tabs, one view, what is not saved, and what to do when a file changed meanwhile.
+// editor.ts - the open files: tabs, one view, what is not saved, and what to do when a file changed
+// meanwhile.
 
 import type { EditorState } from '@codemirror/state';
 import type { EditorView } from '@codemirror/view';
@@ -19,13 +20,13 @@ interface Open {
         saved: EditorState['doc'];
         etag: string;
         writable: boolean;
-        gone: boolean;   // it is not on the server any more
+        gone: boolean; // it is not on the server any more
         saving: Promise<boolean> | undefined;
 }
 
 export interface EditorEvents extends EditorKeys {
         shown(path: string): void; // "" for none
-        changed(): void;           // what is open, unsaved or shown
+        changed(): void; // what is open, unsaved or shown
 }
 
 const OPEN_MAX = 24;
@@ -41,13 +42,23 @@ export class Editor {
         private readonly tabs: Tabs;
         private readonly drafts = new Drafts();
 
-        constructor(private readonly files: Files, private readonly events: EditorEvents, empty: HTMLElement) {
+        constructor(
+                private readonly files: Files,
+                private readonly events: EditorEvents,
+                empty: HTMLElement,
+        ) {
                 this.empty = empty;
                 this.tabs = new Tabs('Open files', {
                         pick: (path) => this.show(this.find(path)),
                         close: (path) => void this.close(path),
                 });
-                this.element = h('section', { class: 'editor', 'aria-label': 'Editor' }, this.tabs.element, this.host, empty);
+                this.element = h(
+                        'section',
+                        { class: 'editor', 'aria-label': 'Editor' },
+                        this.tabs.element,
+                        this.host,
+                        empty,
+                );
                 this.view = makeView(this.host);
                 this.extensions = new Extensions(events, () => this.edited());
                 this.draw();
@@ -79,34 +90,39 @@ export class Editor {
                                 return false;
                         }
                 this.show(o);
-                if (focus)
-                        this.focus();
+                if (focus) this.focus();
                 return true;
         }
 
         // True: what is in the editor stands on the server.
         async save(path = this.path): Promise<boolean> {
                 const o = this.find(path);
-                if (!o)
-                        return true;
-                if (!this.isUnsaved(o) && !o.gone)
-                        return true;
-                o.saving ??= this.write(o, o.gone ? '' : o.etag).finally(() => (o.saving = undefined));
+                if (!o) return true;
+                if (!this.isUnsaved(o) && !o.gone) return true;
+                o.saving ??= this.write(o, o.gone ? '' : o.etag).finally(
+                        () => (o.saving = undefined),
+                );
                 return o.saving;
         }
 
         async close(path: string): Promise<void> {
                 const o = this.find(path);
-                if (!o)
-                        return;
+                if (!o) return;
                 if (this.isUnsaved(o)) {
-                        const what = await ask(`Save ${baseName(path)} before it is closed?`,
-                                'What you have changed is not on the server yet.', [
+                        const what = await ask(
+                                `Save ${baseName(path)} before it is closed?`,
+                                'What you have changed is not on the server yet.',
+                                [
                                         { label: 'Cancel', value: 'stay' },
-                                        { label: 'Throw the changes away', value: 'drop', tone: 'danger' },
+                                        {
+                                                label: 'Throw the changes away',
+                                                value: 'drop',
+                                                tone: 'danger',
+                                        },
                                         { label: 'Save', value: 'save', tone: 'primary' },
-                                ]);
-                        if (what !== 'drop' && (what !== 'save' || !await this.save(path)))
+                                ],
+                        );
+                        if (what !== 'drop' && (what !== 'save' || !(await this.save(path))))
                                 return;
                 }
                 this.forget(o);
@@ -130,19 +146,18 @@ export class Editor {
                         }
         }
 
-        // Someone else, or a program, may have written: what is not being edited here is read again.
+        // Someone else, or a program, may have written: what is not being edited here is read
+        // again.
         async refresh(): Promise<void> {
                 for (const o of [...this.open_]) {
-                        if (o.saving)
-                                continue;
+                        if (o.saving) continue;
                         try {
                                 const now = await this.files.stat(o.path);
                                 o.gone = false;
                                 if (now.etag !== o.etag && !o.saving && !this.isUnsaved(o))
                                         await this.reload(o);
                         } catch (e) {
-                                if (e instanceof RpcError && e.code === 'not_found')
-                                        o.gone = true;
+                                if (e instanceof RpcError && e.code === 'not_found') o.gone = true;
                         }
                 }
                 this.draw();
@@ -165,11 +180,20 @@ export class Editor {
         }
 
         private async load(path: string): Promise<Open> {
-                const [content, stat] = await Promise.all([this.files.read(path), this.files.stat(path)]);
+                const [content, stat] = await Promise.all([
+                        this.files.read(path),
+                        this.files.stat(path),
+                ]);
                 const state = this.fresh(path, content.text, stat.writable);
                 const o: Open = {
-                        path, state, scroll: 0, saved: state.doc, etag: content.etag, writable: stat.writable,
-                        gone: false, saving: undefined,
+                        path,
+                        state,
+                        scroll: 0,
+                        saved: state.doc,
+                        etag: content.etag,
+                        writable: stat.writable,
+                        gone: false,
+                        saving: undefined,
                 };
                 const draft = this.drafts.of(path);
                 if (draft !== undefined && stat.writable) {
@@ -177,23 +201,28 @@ export class Editor {
                         o.etag = draft.etag; // saving notices if the file went on meanwhile
                 }
                 const twin = this.find(path); // asked for twice before the answer
-                if (twin)
-                        return twin;
+                if (twin) return twin;
                 this.open_.push(o);
-                const oldest = this.open_.find((p) => p !== o && p !== this.current && !this.isUnsaved(p));
-                if (this.open_.length > OPEN_MAX && oldest)
-                        this.forget(oldest);
+                const oldest = this.open_.find(
+                        (p) => p !== o && p !== this.current && !this.isUnsaved(p),
+                );
+                if (this.open_.length > OPEN_MAX && oldest) this.forget(oldest);
                 return o;
         }
 
         private fresh(path: string, text: string, writable: boolean): EditorState {
-                const crlf = text.split('\r\n').length - 1, lf = text.split('\n').length - 1 - crlf;
-                return this.extensions.state(baseName(path), text, crlf > lf ? '\r\n' : '\n', writable);
+                const crlf = text.split('\r\n').length - 1,
+                        lf = text.split('\n').length - 1 - crlf;
+                return this.extensions.state(
+                        baseName(path),
+                        text,
+                        crlf > lf ? '\r\n' : '\n',
+                        writable,
+                );
         }
 
         private show(o: Open | undefined): void {
-                if (o === this.current)
-                        return this.draw();
+                if (o === this.current) return this.draw();
                 if (this.current) {
                         this.current.state = this.view.state;
                         this.current.scroll = this.view.scrollDOM.scrollTop;
@@ -209,8 +238,7 @@ export class Editor {
 
         private forget(o: Open): void {
                 const at = this.open_.indexOf(o);
-                if (at < 0)
-                        return;
+                if (at < 0) return;
                 this.open_.splice(at, 1);
                 this.drafts.drop(o.path);
                 if (o === this.current) {
@@ -222,16 +250,14 @@ export class Editor {
         }
 
         private edited(): void {
-                if (this.current)
-                        this.keepDraft(this.current);
+                if (this.current) this.keepDraft(this.current);
                 this.draw();
         }
 
         private keepDraft(o: Open): void {
                 if (this.isUnsaved(o))
                         this.drafts.keep(o.path, () => ({ text: this.textOf(o), etag: o.etag }));
-                else
-                        this.drafts.drop(o.path);
+                else this.drafts.drop(o.path);
         }
 
         private textOf(o: Open): string {
@@ -242,23 +268,36 @@ export class Editor {
         private draw(): void {
                 this.host.hidden = !this.current;
                 this.empty.hidden = !!this.current;
-                this.tabs.set(this.open_.map((o) => ({
-                        key: o.path, label: baseName(o.path), title: o.path + (o.writable ? '' : ' (read-only)'),
-                        dot: this.isUnsaved(o) || o.gone ? 'unsaved' : '',
-                        note: o.gone ? 'not on the server any more' : this.isUnsaved(o) ? 'not saved' : '',
-                })), this.path);
+                this.tabs.set(
+                        this.open_.map((o) => ({
+                                key: o.path,
+                                label: baseName(o.path),
+                                title: o.path + (o.writable ? '' : ' (read-only)'),
+                                dot: this.isUnsaved(o) || o.gone ? 'unsaved' : '',
+                                note: o.gone
+                                        ? 'not on the server any more'
+                                        : this.isUnsaved(o)
+                                          ? 'not saved'
+                                          : '',
+                        })),
+                        this.path,
+                );
                 this.events.changed();
         }
 
         private async write(o: Open, etag: string | null): Promise<boolean> {
-                const doc = this.now(o).doc, text = this.textOf(o);
+                const doc = this.now(o).doc,
+                        text = this.textOf(o);
                 try {
                         const r = await this.files.write(o.path, text, etag);
                         this.stands(o, doc, r.etag);
                         say(`${baseName(o.path)} saved`);
                         return true;
                 } catch (e) {
-                        if (e instanceof RpcError && ['conflict', 'exists', 'not_found'].includes(e.code))
+                        if (
+                                e instanceof RpcError &&
+                                ['conflict', 'exists', 'not_found'].includes(e.code)
+                        )
                                 return this.conflict(o, doc, text);
                         toast(`${baseName(o.path)} was not saved. ${wordsOfError(e)}`);
                         return false;
@@ -273,7 +312,8 @@ export class Editor {
                 this.draw();
         }
 
-        // Not necessarily somebody else: the answer to our own last save may have been lost on its way.
+        // Not necessarily somebody else: the answer to our own last save may have been lost on its
+        // way.
         private async conflict(o: Open, doc: EditorState['doc'], text: string): Promise<boolean> {
                 const there = await this.files.read(o.path).catch((e) => e as Error);
                 if (!(there instanceof Error) && there.text === text) {
@@ -284,14 +324,28 @@ export class Editor {
                 const name = baseName(o.path);
                 const what = await ask(
                         gone ? `${name} was deleted or moved` : `${name} was changed elsewhere`,
-                        gone ? 'It is not on the server any more. You can write it again with what is in the editor.'
+                        gone
+                                ? 'It is not on the server any more. You can write it again with what is in the editor.'
                                 : 'Since you opened it, it was saved from another window, by a program, or by someone else. ' +
-                                  'Only one of the two can stay.',
+                                          'Only one of the two can stay.',
                         [
                                 { label: 'Decide later', value: 'later' },
-                                ...(gone ? [] : [{ label: 'Take the one on the server', value: 'reload', tone: 'danger' as const }]),
-                                { label: gone ? 'Write it again' : 'Keep mine', value: 'mine', tone: 'primary' },
-                        ]);
+                                ...(gone
+                                        ? []
+                                        : [
+                                                  {
+                                                          label: 'Take the one on the server',
+                                                          value: 'reload',
+                                                          tone: 'danger' as const,
+                                                  },
+                                          ]),
+                                {
+                                        label: gone ? 'Write it again' : 'Keep mine',
+                                        value: 'mine',
+                                        tone: 'primary',
+                                },
+                        ],
+                );
                 if (what === 'reload') {
                         await this.reload(o).catch((e) => toast(wordsOfError(e)));
                         return !this.isUnsaved(o);
@@ -303,21 +357,20 @@ export class Editor {
                 const content = await this.files.read(o.path);
                 const state = this.now(o);
                 const fresh = this.fresh(o.path, content.text, o.writable);
-                if (fresh.lineBreak === state.lineBreak) { // undo still works
+                if (fresh.lineBreak === state.lineBreak) {
+                        // undo still works
                         const at = Math.min(state.selection.main.head, fresh.doc.length);
                         const t = state.update({
-                                changes: { from: 0, to: state.doc.length, insert: fresh.doc }, selection: { anchor: at },
+                                changes: { from: 0, to: state.doc.length, insert: fresh.doc },
+                                selection: { anchor: at },
                         });
                         o.saved = fresh.doc;
-                        if (o === this.current)
-                                this.view.dispatch(t);
-                        else
-                                o.state = t.state;
+                        if (o === this.current) this.view.dispatch(t);
+                        else o.state = t.state;
                 } else {
                         o.saved = fresh.doc;
                         o.state = fresh;
-                        if (o === this.current)
-                                this.view.setState(fresh);
+                        if (o === this.current) this.view.setState(fresh);
                 }
                 o.etag = content.etag;
                 o.gone = false;
@@ -327,11 +380,30 @@ export class Editor {
 }
 
 export function emptyEditor(newFile: () => void): HTMLElement {
-        return h('div', { class: 'empty' },
+        return h(
+                'div',
+                { class: 'empty' },
                 h('p', { class: 'empty-title' }, 'No file is open'),
                 h('p', {}, 'Pick one on the left, or begin a new one.'),
-                h('button', { type: 'button', class: 'button primary', onclick: newFile }, icon('newfile'), 'New file'),
-                h('dl', { class: 'keys' },
-                        ...[['Ctrl S', 'save'], ['Ctrl Enter', 'run'], ['Ctrl .', 'stop'], ['Ctrl F', 'find']].flatMap(
-                                ([key, what]) => [h('dt', {}, ...key!.split(' ').map((k) => h('kbd', {}, k))), h('dd', {}, what!)])));
+                h(
+                        'button',
+                        { type: 'button', class: 'button primary', onclick: newFile },
+                        icon('newfile'),
+                        'New file',
+                ),
+                h(
+                        'dl',
+                        { class: 'keys' },
+                        ...[
+                                ['Ctrl S', 'save'],
+                                ['Ctrl Enter', 'run'],
+                                ['Ctrl .', 'stop'],
+                                ['Ctrl F', 'find'],
+                                ['F6', 'next part of the page'],
+                        ].flatMap(([key, what]) => [
+                                h('dt', {}, ...key!.split(' ').map((k) => h('kbd', {}, k))),
+                                h('dd', {}, what!),
+                        ]),
+                ),
+        );
 }

@@ -1,7 +1,9 @@
-// stream.ts - one session as this page has it: how far its output has come, what of its input is owed.
+// stream.ts - one session as this page has it: how far its output has come, what of its input is
+// owed.
 //
-// It outlives sockets. After a break it is attached again from the offset it has got to, under the same
-// client key, and sends again what the server has not taken: nothing is skipped, nothing applied twice.
+// It outlives sockets. After a break it is attached again from the offset it has got to, under the
+// same client key, and sends again what the server has not taken: nothing is skipped, nothing
+// applied twice.
 
 import { Kind, RpcError, type Socket } from './socket';
 
@@ -12,15 +14,16 @@ export interface Exit {
         usage?: { wall_ms?: number; cpu_ms?: number; peak_bytes?: number };
 }
 
-// Where the output goes. `done` is called once the bytes have been drawn: only then are they acknowledged.
+// Where the output goes. `done` is called once the bytes have been drawn: only then are they
+// acknowledged.
 export interface Sink {
         output(kind: number, bytes: Uint8Array, done: () => void): void;
-        reset(): void;                       // a snapshot follows
-        replaying(on: boolean): void;        // bytes written from now on are (not) the past: answer no queries
+        reset(): void; // a snapshot follows
+        replaying(on: boolean): void; // bytes written from now on are (not) the past: answer no queries
         gap(bytes: number): void;
         driver(driver: boolean): void;
         inputLost(why: string): void;
-        exit(exit: Exit): void;              // after all output has been drawn
+        exit(exit: Exit): void; // after all output has been drawn
         size(): { cols: number; rows: number };
 }
 
@@ -35,7 +38,7 @@ interface Attached {
 
 const ACK_BYTES = 32 * 1024;
 const ACK_IDLE_MS = 80;
-const INPUT_FRAME = 16 * 1024;  // a holder takes at most 32 KiB at once
+const INPUT_FRAME = 16 * 1024; // a holder takes at most 32 KiB at once
 const INPUT_WINDOW = 32 * 1024; // half of what a server keeps unread
 export const INPUT_MAX = 1 << 20;
 
@@ -45,7 +48,7 @@ export class Stream {
         ended: Exit | undefined;
 
         private received = 0; // the next byte of output that is wanted
-        private taken = 0;    // drawn
+        private taken = 0; // drawn
         private acked = 0;
         private head = 0;
         private drawing = 0;
@@ -53,8 +56,8 @@ export class Stream {
         private pendingExit: { exit: Exit; offset: number } | undefined;
 
         private input: Uint8Array[] = []; // from inputBase on
-        private inputBase = 0;  // the server has all below
-        private inputSent = 0;  // sent on this channel
+        private inputBase = 0; // the server has all below
+        private inputSent = 0; // sent on this channel
         private inputEnd = 0;
         private inputTimer: number | undefined;
 
@@ -79,10 +82,18 @@ export class Stream {
                 this.ackTimer = this.inputTimer = undefined;
         }
 
-        // Rejects with not_found where the session is forgotten. `bind` is called before the first frame.
-        async attach(bind: (channel: number) => void, role: 'driver' | 'viewer' = 'driver'): Promise<void> {
+        // Rejects with not_found where the session is forgotten. `bind` is called before the first
+        // frame.
+        async attach(
+                bind: (channel: number) => void,
+                role: 'driver' | 'viewer' = 'driver',
+        ): Promise<void> {
                 const a = await this.socket.request<Attached>('session.attach', {
-                        session: this.session, since: this.received, role, client: this.client, ...this.sink.size(),
+                        session: this.session,
+                        since: this.received,
+                        role,
+                        client: this.client,
+                        ...this.sink.size(),
                 });
                 this.channel = a.channel;
                 bind(a.channel);
@@ -104,12 +115,9 @@ export class Stream {
                         return this.draw(kind, payload, offset);
                 }
                 const skip = this.received - offset;
-                if (skip > 0)
-                        payload = payload.subarray(Math.min(skip, payload.length));
-                else if (skip < 0)
-                        this.gap(this.received, offset);
-                if (!payload.length)
-                        return;
+                if (skip > 0) payload = payload.subarray(Math.min(skip, payload.length));
+                else if (skip < 0) this.gap(this.received, offset);
+                if (!payload.length) return;
                 // What lies below head is the past, and must not be answered: it is drawn apart.
                 const past = Math.max(0, Math.min(this.head - this.received, payload.length));
                 for (const part of [payload.subarray(0, past), payload.subarray(past)])
@@ -120,8 +128,7 @@ export class Stream {
         }
 
         gap(from: number, to: number): void {
-                if (to <= this.received)
-                        return;
+                if (to <= this.received) return;
                 this.sink.gap(to - Math.max(from, this.received));
                 this.received = to;
         }
@@ -134,16 +141,13 @@ export class Stream {
         setDriver(driver: boolean): void {
                 this.driver = driver;
                 this.sink.driver(driver);
-                if (!driver)
-                        this.dropInput();
+                if (!driver) this.dropInput();
         }
 
         // What was typed. False: there is too much waiting already, none of it was taken.
         type(bytes: Uint8Array): boolean {
-                if (this.ended || !this.driver)
-                        return true;
-                if (this.inputEnd - this.inputBase + bytes.length > INPUT_MAX)
-                        return false;
+                if (this.ended || !this.driver) return true;
+                if (this.inputEnd - this.inputBase + bytes.length > INPUT_MAX) return false;
                 this.input.push(bytes);
                 this.inputEnd += bytes.length;
                 this.pushInput();
@@ -161,7 +165,9 @@ export class Stream {
                 if (code === 'not_driver' || code === 'forbidden') {
                         this.inputFrom(offset);
                         this.dropInput();
-                        this.sink.inputLost('Another window has the keyboard of this program.');
+                        this.sink.inputLost(
+                                'This window does not have the keyboard of the program.',
+                        );
                         return;
                 }
                 this.inputFrom(offset);
@@ -173,7 +179,9 @@ export class Stream {
 
         resize(cols: number, rows: number): void {
                 if (this.channel && !this.ended && this.driver)
-                        this.socket.request('session.resize', { channel: this.channel, cols, rows }).catch(() => {});
+                        this.socket
+                                .request('session.resize', { channel: this.channel, cols, rows })
+                                .catch(() => {});
         }
 
         private draw(kind: number, bytes: Uint8Array, end: number): void {
@@ -182,17 +190,14 @@ export class Stream {
                 this.sink.output(kind, bytes, () => {
                         this.drawing--;
                         this.taken = Math.max(this.taken, end);
-                        if (end >= this.head)
-                                this.sink.replaying(false);
-                        if (channel === this.channel)
-                                this.acknowledge();
+                        if (end >= this.head) this.sink.replaying(false);
+                        if (channel === this.channel) this.acknowledge();
                         this.finish();
                 });
         }
 
         private acknowledge(): void {
-                if (this.taken - this.acked >= ACK_BYTES)
-                        return this.sendAck();
+                if (this.taken - this.acked >= ACK_BYTES) return this.sendAck();
                 if (this.taken > this.acked)
                         this.ackTimer ??= window.setTimeout(() => this.sendAck(), ACK_IDLE_MS);
         }
@@ -200,15 +205,13 @@ export class Stream {
         private sendAck(): void {
                 window.clearTimeout(this.ackTimer);
                 this.ackTimer = undefined;
-                if (!this.channel || this.taken <= this.acked)
-                        return;
+                if (!this.channel || this.taken <= this.acked) return;
                 this.acked = this.taken;
                 this.socket.notify('session.ack', { channel: this.channel, offset: this.taken });
         }
 
         private finish(): void {
-                if (!this.pendingExit || this.drawing || this.ended)
-                        return;
+                if (!this.pendingExit || this.drawing || this.ended) return;
                 this.sendAck();
                 this.ended = this.pendingExit.exit;
                 this.dropInput();
@@ -219,7 +222,8 @@ export class Stream {
         // The server counts our input to be this far: go on from there.
         private inputFrom(offset: number): void {
                 this.release(offset);
-                if (offset !== this.inputBase) { // a new page under an old key, or some was thrown away
+                if (offset !== this.inputBase) {
+                        // a new page under an old key, or some was thrown away
                         this.inputEnd += offset - this.inputBase;
                         this.inputBase = offset;
                 }
@@ -231,10 +235,8 @@ export class Stream {
                         const first = this.input[0]!;
                         const n = Math.min(first.length, offset - this.inputBase);
                         this.inputBase += n;
-                        if (n === first.length)
-                                this.input.shift();
-                        else
-                                this.input[0] = first.subarray(n);
+                        if (n === first.length) this.input.shift();
+                        else this.input[0] = first.subarray(n);
                 }
                 this.inputSent = Math.max(this.inputSent, this.inputBase);
         }
@@ -249,9 +251,12 @@ export class Stream {
                         return;
                 let at = this.inputBase;
                 for (const chunk of this.input) {
-                        for (let i = Math.max(0, this.inputSent - at); i < chunk.length; i += INPUT_FRAME) {
-                                if (this.inputSent - this.inputBase >= INPUT_WINDOW)
-                                        return;
+                        for (
+                                let i = Math.max(0, this.inputSent - at);
+                                i < chunk.length;
+                                i += INPUT_FRAME
+                        ) {
+                                if (this.inputSent - this.inputBase >= INPUT_WINDOW) return;
                                 const part = chunk.subarray(i, i + INPUT_FRAME);
                                 if (!this.socket.sendInput(this.channel, this.inputSent, part))
                                         return;

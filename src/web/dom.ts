@@ -3,20 +3,21 @@
 export type Child = Node | string | null | undefined | false;
 type Props = Record<string, unknown>;
 
-// `on…` are listeners, `class` and what has a dash or no property are attributes, the rest properties.
+// `on…` are listeners, `class` and what has a dash or no property are attributes, the rest
+// properties.
 export function h<K extends keyof HTMLElementTagNameMap>(
-        tag: K, props: Props = {}, ...children: Child[]
+        tag: K,
+        props: Props = {},
+        ...children: Child[]
 ): HTMLElementTagNameMap[K] {
         const e = document.createElement(tag);
         for (const [name, value] of Object.entries(props)) {
-                if (value === undefined || value === false || value === null)
-                        continue;
+                if (value === undefined || value === false || value === null) continue;
                 if (name.startsWith('on'))
                         e.addEventListener(name.slice(2), value as EventListener);
                 else if (name === 'class' || name.includes('-') || !(name in e))
                         e.setAttribute(name, value === true ? '' : String(value));
-                else
-                        (e as any)[name] = value;
+                else (e as any)[name] = value;
         }
         e.append(...children.filter((c): c is Node | string => !!c || c === ''));
         return e;
@@ -34,7 +35,8 @@ const PATHS = {
         chevron: 'M6 4l4 4-4 4',
         close: 'M4 4l8 8M12 4l-8 8',
         more: 'M3.5 8h.01M8 8h.01M12.5 8h.01',
-        sun: 'M8 5.2a2.8 2.8 0 1 0 0 5.6 2.8 2.8 0 0 0 0-5.6M8 1.2v1.4M8 13.4v1.4M1.2 8h1.4M13.4 8h1.4M3.2 3.2l1 1' +
+        sun:
+                'M8 5.2a2.8 2.8 0 1 0 0 5.6 2.8 2.8 0 0 0 0-5.6M8 1.2v1.4M8 13.4v1.4M1.2 8h1.4M13.4 8h1.4M3.2 3.2l1 1' +
                 'M11.8 11.8l1 1M3.2 12.8l1-1M11.8 4.2l1-1',
         moon: 'M13.4 9.6A5.8 5.8 0 0 1 6.4 2.6a5.8 5.8 0 1 0 7 7z',
         save: 'M2.6 2.6h8.6l2.2 2.2v8.6H2.6zM5 2.6v3.6h5V2.6M4.8 13.4V9h6.4v4.4',
@@ -67,10 +69,13 @@ export function mark(): SVGSVGElement {
         svg.setAttribute('class', 'mark');
         svg.setAttribute('aria-hidden', 'true');
         for (const [cls, d] of [
-                ['mark-plate', 'M7 0h18a7 7 0 0 1 7 7v18a7 7 0 0 1-7 7H7a7 7 0 0 1-7-7V7a7 7 0 0 1 7-7z'],
-                ['mark-keeper', 'M21.5 7v18M25 7v18'],
-                ['mark-bar', 'M6 16h12.5'],
-                ['mark-knob', 'M9.5 10h.01'],
+                [
+                        'mark-plate',
+                        'M7 0h18a7 7 0 0 1 7 7v18a7 7 0 0 1-7 7H7a7 7 0 0 1-7-7V7a7 7 0 0 1 7-7z',
+                ],
+                ['mark-keeper', 'M23.5 7.5v17'],
+                ['mark-bar', 'M7 17h10.5'],
+                ['mark-knob', 'M9.3 10.2h.01'],
         ] as const) {
                 const path = document.createElementNS(SVG, 'path');
                 path.setAttribute('class', cls);
@@ -80,14 +85,27 @@ export function mark(): SVGSVGElement {
         return svg;
 }
 
-export function iconButton(name: IconName, label: string, onclick: (e: MouseEvent) => void): HTMLButtonElement {
-        return h('button', { type: 'button', class: 'icon-button', title: label, 'aria-label': label, onclick }, icon(name));
+export function iconButton(
+        name: IconName,
+        label: string,
+        onclick: (e: MouseEvent) => void,
+): HTMLButtonElement {
+        return h(
+                'button',
+                {
+                        type: 'button',
+                        class: 'icon-button',
+                        title: label,
+                        'aria-label': label,
+                        onclick,
+                },
+                icon(name),
+        );
 }
 
 // One polite voice for what happens out of sight of a screen reader.
 const voice = h('div', { class: 'unseen', role: 'status', 'aria-live': 'polite' });
 export function say(text: string): void {
-        if (!voice.isConnected)
-                document.body.append(voice);
+        if (!voice.isConnected) document.body.append(voice);
         voice.textContent = text;
 }

@@ -1,0 +1,405 @@
+// main.ts - puts the page together, and leads from the sign-in to the editor and back.
+
+import { HttpError, logout, me, type User } from './api';
+import { clientKey } from './client_key';
+import { ask, menu, toast } from './dialog';
+import { h, icon, iconButton, mark } from './dom';
+import { Editor, emptyEditor } from './editor';
+import { Files } from './files';
+import { Runner } from './runner';
+import { maybeSignedIn, rememberSignedIn, signIn, signInByLink, takeLink } from './signin';
+import { Socket, type SocketState } from './socket';
+import { splitter } from './splitter';
+import { isDark, onThemeChange, startTheme, toggleTheme } from './theme';
+import { Tree } from './tree';
+import { baseName, folderOf, wordsOfError } from './words';
+
+const OPEN = 'latch.open';
+
+class App {
+        private readonly socket: Socket;
+        private readonly tree: Tree;
+        private readonly editor: Editor;
+        private readonly runner: Runner;
+        private readonly runButton: HTMLButtonElement;
+        private readonly stopButton: HTMLButtonElement;
+        private readonly where = h('p', { class: 'where' });
+        private readonly link = h('p', { class: 'link', role: 'status' });
+        private linkTimer: number | undefined;
+        private readonly body = h('main', { class: 'body' });
+        private leaving = false;
+        private begun = false;
+        private reopened = false;
+
+        constructor(
+                private user: User,
+                client: string,
+        ) {
+                const url = new URL('/v1/ws', location.href);
+                url.protocol = url.protocol.replace('http', 'ws');
+                this.socket = new Socket(url.href);
+                const files = new Files(this.socket);
+                const run = (path = this.editor.path) => void (path && this.runner.run(path));
+                this.tree = new Tree(files, {
+                        open: (path) => {
+                                if (matchMedia('(max-width: 720px)').matches)
+                                        this.body.classList.remove('no-sidebar'); // there, it shows the files
+                                void this.editor.open(path);
+                        },
+                        created: (path) => void this.editor.open(path),
+                        renamed: (from, to) => this.editor.moved(from, to),
+                        removed: (path) => this.editor.removed(path),
+                        run: (path) =>
+                                void this.editor.open(path, false).then((ok) => ok && run(path)),
+                });
+                this.editor = new Editor(
+                        files,
+                        {
+                                save: () => void this.editor.save(),
+                                run: () => run(),
+                                stop: () => void this.runner.stop(),
+                                shown: (path) => this.tree.mark(path),
+                                changed: () => this.draw(),
+                        },
+                        emptyEditor(() => this.tree.create('file')),
+                );
+                this.runner = new Runner(this.socket, client, {
+                        save: (path) => this.editor.save(path),
+                        changed: () => this.draw(),
+                        ended: () => void this.refresh(),
+                });
+                this.runButton = h(
+                        'button',
+                        {
+                                type: 'button',
+                                class: 'button primary run-button',
+                                title: 'Save and run (Ctrl-Enter)',
+                                onclick: () => run(),
+                        },
+                        icon('run'),
+                        'Run',
+                );
+                this.stopButton = h(
+                        'button',
+                        {
+                                type: 'button',
+                                class: 'button stop-button',
+                                title: 'Stop the program (Ctrl-.)',
+                                onclick: () => void this.runner.stop(),
+                        },
+                        icon('stop'),
+                        'Stop',
+                );
+                this.build();
+                this.listen();
+        }
+
+        start(): void {
+                this.socket.open();
+        }
+
+        private build(): void {
+                const theme = iconButton('sun', 'Light or dark', toggleTheme);
+                const draw = (dark: boolean) => theme.replaceChildren(icon(dark ? 'sun' : 'moon'));
+                draw(isDark());
+                onThemeChange(draw);
+                const account = h(
+                        'button',
+                        {
+                                type: 'button',
+                                class: 'account',
+                                'aria-haspopup': 'menu',
+                                onclick: () => {
+                                        const box = account.getBoundingClientRect();
+                                        menu(
+                                                box.right - 180,
+                                                box.bottom + 4,
+                                                [
+                                                        {
+                                                                label: `Sign out ${this.user.name}`,
+                                                                run: () => void this.leave(),
+                                                        },
+                                                ],
+                                                account,
+                                        );
+                                },
+                        },
+                        h('span', { class: 'account-name' }, this.user.name),
+                        h('span', { class: 'account-role' }, this.user.role),
+                );
+                const sidebar = iconButton('panel', 'Show or hide the files', () =>
+                        this.body.classList.toggle('no-sidebar'),
+                );
+
+                const right = h('div', { class: 'right' });
+                right.append(
+                        this.editor.element,
+                        splitter(right, {
+                                label: 'Height of the runs',
+                                key: 'latch.panel',
+                                axis: 'y',
+                                property: '--panel',
+                                from: 'end',
+                                least: 110,
+                                rest: 140,
+                                initial: (box) => Math.round(box.height * 0.4),
+                        }),
+                        this.runner.element,
+                );
+                this.body.append(
+                        this.tree.element,
+                        splitter(this.body, {
+                                label: 'Width of the files',
+                                key: 'latch.sidebar',
+                                axis: 'x',
+                                property: '--sidebar',
+                                from: 'start',
+                                least: 160,
+                                rest: 360,
+                                initial: () => 236,
+                        }),
+                        right,
+                );
+                document.body.append(
+                        h(
+                                'div',
+                                { class: 'app' },
+                                h(
+                                        'header',
+                                        { class: 'top' },
+                                        sidebar,
+                                        h(
+                                                'a',
+                                                { class: 'brand', href: '/', title: 'Latch' },
+                                                mark(),
+                                                h('span', {}, 'Latch'),
+                                        ),
+                                        this.where,
+                                        this.link,
+                                        h(
+                                                'div',
+                                                {
+                                                        class: 'top-run',
+                                                        role: 'group',
+                                                        'aria-label': 'Run and stop',
+                                                },
+                                                this.runButton,
+                                                this.stopButton,
+                                        ),
+                                        theme,
+                                        account,
+                                ),
+                                this.body,
+                        ),
+                );
+                this.draw();
+        }
+
+        private listen(): void {
+                this.socket.onstate = (state) => this.connection(state);
+                this.socket.onhello = (hello) => void this.hello(hello.user);
+                this.socket.onframe = (kind, channel, offset, payload) =>
+                        this.runner.frame(kind, channel, offset, payload);
+                this.socket.onnotice = (method, params) => this.runner.notice(method, params);
+                window.addEventListener('focus', () => void this.refresh());
+                window.addEventListener('beforeunload', (e) => {
+                        if (this.editor.unsaved.length && !this.leaving) e.preventDefault();
+                });
+                document.addEventListener('keydown', (e) => this.key(e));
+        }
+
+        // The editor has these keys by itself; they hold for the rest of the page too.
+        private key(e: KeyboardEvent): void {
+                if (e.key === 'F6' && !document.querySelector('dialog[open]')) {
+                        this.nextPart(e.shiftKey ? -1 : 1);
+                        return e.preventDefault();
+                }
+                if (
+                        e.defaultPrevented ||
+                        !(e.ctrlKey || e.metaKey) ||
+                        e.altKey ||
+                        document.querySelector('dialog[open]')
+                )
+                        return;
+                if (e.key === 's') void this.editor.save();
+                else if (e.key === 'Enter') this.runButton.click();
+                else if (e.key === '.') void this.runner.stop();
+                else return;
+                e.preventDefault();
+        }
+
+        // The editor and the terminal keep Tab for themselves: F6 goes round.
+        private nextPart(step: number): void {
+                const parts: [HTMLElement, () => void][] = [
+                        [this.tree.element, () => this.tree.focus()],
+                        [this.editor.element, () => this.editor.focus()],
+                        [this.runner.element, () => this.runner.shown?.terminal.focus()],
+                ];
+                const at = parts.findIndex(([part]) => part.contains(document.activeElement));
+                for (let i = 1; i <= parts.length; i++) {
+                        parts[(at + step * i + parts.length * 4) % parts.length]![1]();
+                        const now = parts.findIndex(([part]) =>
+                                part.contains(document.activeElement),
+                        );
+                        if (now !== at) return;
+                }
+        }
+
+        private async hello(user: User): Promise<void> {
+                if (user.name !== this.user.name) {
+                        // another window signed in as someone else
+                        this.leaving = true;
+                        return location.reload();
+                }
+                const resumed = this.runner.resume().catch((e) => toast(wordsOfError(e)));
+                if (!this.begun) {
+                        this.begun = true;
+                        await this.tree.refresh();
+                        await this.reopen();
+                        this.reopened = true;
+                } else {
+                        await this.refresh();
+                }
+                await resumed;
+        }
+
+        private async reopen(): Promise<void> {
+                let open: { paths: string[]; shown: string };
+                try {
+                        open = JSON.parse(sessionStorage.getItem(OPEN) ?? '');
+                } catch {
+                        return;
+                }
+                for (const path of open.paths)
+                        if (path !== open.shown) await this.editor.open(path, false);
+                if (open.shown) await this.editor.open(open.shown, false);
+        }
+
+        private async refresh(): Promise<void> {
+                if (this.socket.state === 'open')
+                        await Promise.all([this.tree.refresh(), this.editor.refresh()]);
+        }
+
+        private connection(state: SocketState): void {
+                window.clearTimeout(this.linkTimer);
+                if (state === 'out') return void this.signInAgain();
+                const words =
+                        state === 'connecting'
+                                ? this.begun
+                                        ? 'Connecting again…'
+                                        : 'Connecting…'
+                                : '';
+                // A blink is not worth a word.
+                this.linkTimer = window.setTimeout(
+                        () => {
+                                this.link.textContent = words;
+                                this.link.classList.toggle('broken', !!words);
+                        },
+                        words ? 600 : 0,
+                );
+                this.draw();
+        }
+
+        private async signInAgain(): Promise<void> {
+                const user = await signIn({ name: this.user.name });
+                rememberSignedIn(true);
+                if (user.name !== this.user.name) {
+                        forget();
+                        this.editor.forgetDrafts();
+                        this.leaving = true;
+                        return location.reload();
+                }
+                this.socket.open();
+        }
+
+        private async leave(): Promise<void> {
+                const unsaved = this.editor.unsaved;
+                if (unsaved.length) {
+                        const yes = await ask(
+                                'Sign out and lose changes?',
+                                `Not saved: ${unsaved.map(baseName).join(', ')}`,
+                                [
+                                        { label: 'Stay', value: false },
+                                        { label: 'Sign out', value: true, tone: 'danger' },
+                                ],
+                        );
+                        if (!yes) return;
+                }
+                try {
+                        await logout();
+                } catch (e) {
+                        if (!(e instanceof HttpError && e.status === 401))
+                                return toast(`You are still signed in. ${wordsOfError(e)}`);
+                }
+                this.socket.close();
+                rememberSignedIn(false);
+                forget();
+                this.editor.forgetDrafts();
+                this.leaving = true;
+                location.reload();
+        }
+
+        private draw(): void {
+                if (!this.runButton) return; // parts speak up while the page is still being built
+                const path = this.editor.path;
+                const folder = folderOf(path);
+                const unsaved = this.editor.unsaved.includes(path);
+                this.where.replaceChildren(
+                        ...(path
+                                ? [
+                                          h(
+                                                  'span',
+                                                  { class: 'where-folder' },
+                                                  folder
+                                                          ? `${folder.split('/').join(' / ')} / `
+                                                          : '',
+                                          ),
+                                          h('strong', {}, baseName(path)),
+                                          h(
+                                                  'span',
+                                                  { class: 'where-unsaved' },
+                                                  unsaved ? 'not saved' : '',
+                                          ),
+                                  ]
+                                : []),
+                );
+                document.title = path ? `${unsaved ? '● ' : ''}${baseName(path)} · Latch` : 'Latch';
+                const online = this.socket.state === 'open';
+                this.runButton.disabled = !path || !online;
+                this.stopButton.disabled = !online || this.runner.shown?.state !== 'running';
+                if (this.reopened)
+                        sessionStorage.setItem(
+                                OPEN,
+                                JSON.stringify({ paths: this.editor.paths, shown: path }),
+                        );
+        }
+}
+
+// What this tab remembers belongs to who was signed in.
+function forget(): void {
+        for (const key of ['latch.open', 'latch.runs', 'latch.client'])
+                sessionStorage.removeItem(key);
+}
+
+async function whoIsThere(): Promise<User> {
+        const link = takeLink();
+        let problem = '';
+        if (link) {
+                const user = await signInByLink(link);
+                if (typeof user !== 'string') return user;
+                problem = user;
+        }
+        if (maybeSignedIn())
+                try {
+                        return await me();
+                } catch (e) {
+                        if (!(e instanceof HttpError && e.status === 401) && !problem)
+                                problem = wordsOfError(e);
+                }
+        return signIn({ problem });
+}
+
+startTheme();
+const [user, client] = await Promise.all([whoIsThere(), clientKey()]);
+rememberSignedIn(true);
+new App(user, client).start();
