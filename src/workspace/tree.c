@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/random.h"
 #include "workspace/workspace_private.h"
 
 /* Gives the owner all rights on a folder, so that what is in it can go. By descriptor: the name may be

@@ -45,12 +45,12 @@ _must_use_ int workspace_path_check(const char *path, size_t n);
 
 enum workspace_type { WORKSPACE_FILE, WORKSPACE_DIR, WORKSPACE_LINK, WORKSPACE_OTHER };
 struct workspace_stat {
-        char name[256];           /* last part; "" for the root */
-        enum workspace_type type; /* a link is not followed by list, and is by stat if it stays inside */
-        uint64_t size;            /* bytes */
-        double mtime_s;           /* seconds since 1970 */
-        unsigned mode;            /* permission bits */
-        bool writable;            /* by this user, through the wire */
+        char name[256];                /* last part; "" for the root */
+        enum workspace_type type;      /* list follows no link; stat does, if it stays inside */
+        uint64_t size;                 /* bytes */
+        double mtime_s;                /* seconds since 1970 */
+        unsigned mode;                 /* permission bits */
+        bool writable;                 /* by this user, through the wire */
         char etag[WORKSPACE_ETAG_MAX]; /* opaque; changes whenever the content may have */
 };
 
@@ -74,4 +74,5 @@ _must_use_ int workspace_mkdir(struct workspace *w, const char *path);
 /* recursive: the whole tree, never through a link, out of sight at once. -ENOTEMPTY without it. */
 _must_use_ int workspace_remove(struct workspace *w, const char *path, bool recursive);
 /* Links themselves, not what they point at. -EEXIST if to is there, without replace. */
-_must_use_ int workspace_rename(struct workspace *w, const char *from, const char *to, bool replace);
+_must_use_ int workspace_rename(struct workspace *w, const char *from, const char *to,
+                                bool replace);

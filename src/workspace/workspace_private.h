@@ -21,7 +21,6 @@
 #include <sys/types.h>
 
 #include "base/macros.h"
-#include "base/random.h"
 #include "workspace/workspace.h"
 
 #define WORKSPACE_HOME    "home"

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/ptrace.h>

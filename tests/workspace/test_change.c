@@ -1,7 +1,9 @@
 /* Unit tests for src/workspace/change.c and tree.c. */
-#include "fixture.h"
+#include <errno.h>
+#include <sys/stat.h>
 
 #include "base/fault.h"
+#include "fixture.h"
 
 static void test_mkdir(void **state) {
         struct fixture *f = *state;

@@ -1,14 +1,15 @@
 /* Unit tests for src/workspace/path.c, resolve.c, look.c, read.c. */
-#include "fixture.h"
-
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "fixture.h"
 #include "latch/thread.h"
 
 static int check(const char *path) {

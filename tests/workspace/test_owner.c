@@ -1,10 +1,12 @@
 /* Unit tests for src/workspace as root starts it: latchd is another uid than its users, with
  * CAP_CHOWN, CAP_FOWNER and CAP_DAC_OVERRIDE alone. */
-#include "fixture.h"
-
+#include <errno.h>
 #include <linux/capability.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+
+#include "fixture.h"
 
 #define LATCHD 64990
 #define ANN    64991

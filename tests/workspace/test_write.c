@@ -1,11 +1,12 @@
 /* Unit tests for src/workspace/write.c and stage.c. */
-#include "fixture.h"
-#include "inject.h"
-
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #include "base/fault.h"
+#include "fixture.h"
+#include "inject.h"
 #include "latch/thread.h"
 
 static int put_if(const struct fixture *f, const char *path, const char *text,

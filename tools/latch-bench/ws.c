@@ -9,16 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/base64.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/random.h"
-#include "base/str.h"
 
 #define WAITING_MAX (16u << 20)
 #define HEAD_MAX    (16u << 10)
