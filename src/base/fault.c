@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
-#include <unistd.h>
 
 static _Thread_local unsigned countdown; /* 0: not armed */
 static _Thread_local int strike_errno;

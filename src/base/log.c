@@ -8,12 +8,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/macros.h"
-
 static enum log_level least_level = LOG_INFO; /* set before the first thread */
 
 struct line {
         size_t n;
+        bool cut;
         char text[2048]; /* a longer line ends in "..." */
 };
 
@@ -22,6 +21,7 @@ static void put(struct line *l, const char *s, size_t n) {
 
         if (n > room) {
                 n = room;
+                l->cut = true;
         }
         memcpy(l->text + l->n, s, n);
         l->n += n;
@@ -104,6 +104,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
         if (level < least_level)
                 return;
         l.n = 0;
+        l.cut = false;
         put_time(&l);
         puts_(&l, " level=");
         puts_(&l, names[level]);
@@ -111,7 +112,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
         puts_(&l, event);
         for (size_t i = 0; i < n; i++)
                 put_field(&l, &fields[i]);
-        if (l.n == sizeof l.text - 5) {
+        if (l.cut) {
                 memcpy(l.text + l.n, "...", 3);
                 l.n += 3;
         }

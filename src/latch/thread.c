@@ -4,8 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <urcu.h>
+
 #include "latch/latch_private.h"
-#include "latch/rcu.h"
 
 static _Thread_local struct latch_thread self;
 static pthread_key_t at_end;

@@ -16,7 +16,6 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
-#include "latch/thread.h"
 #include "pool/histogram.h"
 #include "pool/pool.h"
 
