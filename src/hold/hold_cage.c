@@ -248,6 +248,10 @@ static void started(struct hold *h, pid_t pid, int *master) {
                 h->pidfd = pid > 1 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
                 r = h->pidfd < 0 ? -errno : hold_watch(h, h->pidfd, EVENT_PIDFD, EPOLLIN);
         }
+        if (r == 0) {
+                struct init_signal seen = {.type = INIT_SEEN};
+                r = fd_send(h->init, &seen, sizeof seen, NULL, 0, MSG_DONTWAIT);
+        }
         if (r < 0) {
                 hold_cage_fail(h, r, "init");
                 return;

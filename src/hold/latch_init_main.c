@@ -99,6 +99,8 @@ static bool reap(int signals, const struct init_program *p, int *ret_status) {
         return ended;
 }
 
+static bool seen; /* by the holder: it will know when we end */
+
 /* False when the holder is gone, or says what it never says. */
 static bool obey(const struct init_program *p) {
         struct init_signal s;
@@ -106,6 +108,8 @@ static bool obey(const struct init_program *p) {
 
         if (k == -EAGAIN)
                 return true;
+        if (k == (ssize_t)sizeof s && s.type == INIT_SEEN)
+                return seen = true;
         if (k != (ssize_t)sizeof s || s.type != INIT_SIGNAL || s.signal >= NSIG)
                 return false;
         /* Nobody there to hear it is no error. */
@@ -114,6 +118,15 @@ static bool obey(const struct init_program *p) {
         else
                 (void)!init_program_signal(p, (int)s.signal);
         return true;
+}
+
+/* A program may be over before the holder has read of its start, and a pidfd can be had only of who is still
+ * there. Ends, too, with the holder. */
+static void await_seen(void) {
+        struct init_signal s;
+
+        while (!seen && fd_recv(HOLDER, &s, sizeof s, NULL, NULL, 0) == (ssize_t)sizeof s)
+                seen = s.type == INIT_SEEN;
 }
 
 /* Everything the program left behind goes, so that its use of the machine is known, and then we. */
@@ -129,7 +142,9 @@ static _Noreturn void end(int status) {
                            (uint64_t)(all.ru_utime.tv_usec + all.ru_stime.tv_usec) / 1000;
                 w.peak_bytes = (uint64_t)all.ru_maxrss * 1024;
         }
-        _exit(say(&w, -1) < 0);
+        int failed = say(&w, -1) < 0;
+        await_seen();
+        _exit(failed);
 }
 
 static _Noreturn void watch(const struct init_program *p, int signals) {
