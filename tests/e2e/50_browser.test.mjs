@@ -36,7 +36,7 @@ const MARKS =
 const ALL_MARKS = Array.from({ length: 200 }, (_, i) => `${String(i).padStart(3, '0')}.`).join('');
 
 describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
-        let server, browser, page, usedLink;
+        let server, browser, page, usedLink, password;
 
         before(async () => {
                 server = await Server.start();
@@ -64,6 +64,7 @@ describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
 
         it('signs in by the one-time link, writes a file with input(), runs it, answers, sees the greeting', async () => {
                 usedLink = server.firstLink;
+                password = server.firstPassword; // said once, by the first start
                 page = await ide(browser, server, { link: usedLink });
                 assert.equal(
                         await page.evaluate(() => location.hash),
@@ -110,7 +111,7 @@ describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
                 await newFile(page, 'notes.txt', 'first line\n');
                 await page.keyboard.press('Control+s');
                 await page.waitForSelector('.editor .tab.active:not(:has(.dot))');
-                const token = await server.login('admin', server.firstPassword);
+                const token = await server.login('admin', password);
                 const c = await server.client(token);
                 const read = () => c.request('fs.read', { path: 'home/notes.txt' });
                 const { data, etag } = await read();
@@ -202,7 +203,7 @@ describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
                 const port = server.port;
                 const ended = await server.stop('SIGTERM');
                 assert.equal(ended.code, 0);
-                server.args = ['--listen', `127.0.0.1:${port}`];
+                server.listen = `127.0.0.1:${port}`;
                 await server.restart();
                 assert.equal(server.port, port);
                 await page.waitForFunction(
@@ -229,7 +230,7 @@ describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
                 await page.click('dialog button:text-is("Sign in")');
                 await page.locator('.signin-problem', { hasText: 'do not go together' }).waitFor();
                 page.watch.expect(/401/); // the browser tells the console of every 401
-                await page.fill('#signin-password', server.firstPassword);
+                await page.fill('#signin-password', password);
                 await page.click('dialog button:text-is("Sign in")');
                 await page.waitForSelector('[data-path="home/greeting.py"]');
                 page.watch.clean();

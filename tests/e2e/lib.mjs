@@ -130,6 +130,7 @@ export class Server {
     this.portFile = path.join(this.dir, 'port');
     this.configFile = path.join(this.dir, 'latch.ini');
     this.args = args;
+    this.listen = '127.0.0.1:0'; // to come back to the same place: `127.0.0.1:${server.port}`
     this.env = env;
     this.wrap = wrap; // a program before latchd, e.g. ['prlimit', '--nofile=100']
     this.stdout = '';
@@ -146,7 +147,7 @@ export class Server {
   }
 
   launch() {
-    const argv = [...this.wrap, program('latchd'), '--data', this.data, '--listen', '127.0.0.1:0',
+    const argv = [...this.wrap, program('latchd'), '--data', this.data, '--listen', this.listen,
       '--port-file', this.portFile, '--config', this.configFile, ...this.args];
     const ids = this.ordinary ? { uid: ORDINARY_UID, gid: ORDINARY_UID } : {};
     this.began = Date.now();
