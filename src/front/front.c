@@ -49,11 +49,6 @@ static int on_message(const struct mg_connection *conn, const char *message) {
         return 1;
 }
 
-static int on_access(const struct mg_connection *conn, const char *message) {
-        (void)conn, (void)message;
-        return 1; /* serve_log has said it */
-}
-
 static void *on_thread(const struct mg_context *context, int type) {
         (void)context;
         latch_thread_begin(type == 0 ? "accept" : "http");
@@ -167,7 +162,6 @@ static void set_callbacks(struct mg_callbacks *c) {
                 .begin_request = on_request,
                 .http_error = on_error,
                 .log_message = on_message,
-                .log_access = on_access,
                 .connection_close = ws_connection_close,
                 .init_context = on_context,
                 .init_thread = on_thread,

@@ -82,6 +82,6 @@ static void shut(uint16_t port, bool listening) {
 }
 
 void peer_shut_all(uint16_t port) {
-        shut(port, false);
         shut(port, true);
+        shut(port, false);
 }

@@ -15,5 +15,5 @@
  * already; -EMFILE. */
 _must_use_ int peer_dup(const struct mg_request_info *ri);
 
-/* At a stop: wakes everyone who waits for a client of this port, and then the thread that accepts. */
+/* At a stop: wakes the thread that accepts, then everyone who waits for a client of this port. */
 void peer_shut_all(uint16_t port);

@@ -281,7 +281,9 @@ int pump_new(struct pump **ret) {
 
         if (!p)
                 return -ENOMEM;
-        p->times = (struct pump_times){PUMP_PING_NS, PUMP_SILENT_NS, PUMP_STALL_NS};
+        atomic_init(&p->times.ping_ns, PUMP_PING_NS);
+        atomic_init(&p->times.silent_ns, PUMP_SILENT_NS);
+        atomic_init(&p->times.stall_ns, PUMP_STALL_NS);
         p->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         p->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         p->scratch = malloc(PUMP_SCRATCH);

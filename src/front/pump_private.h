@@ -31,7 +31,7 @@
 #define PUMP_STALL_NS  30000000000ull /* data waits and nothing moves: "no progress" */
 
 struct pump_times { /* the three above; tests shorten them */
-        uint64_t ping_ns, silent_ns, stall_ns;
+        _Atomic uint64_t ping_ns, silent_ns, stall_ns;
 };
 
 struct pump {
@@ -40,7 +40,7 @@ struct pump {
         atomic_bool stopping;
         _Atomic(struct sock *) ready; /* newest first; each holds a reference */
         struct sessions *sessions;    /* set by pump_run */
-        struct pump_times times;      /* fixed while it runs */
+        struct pump_times times;
         pthread_t thread;
         bool running; /* main's */
 

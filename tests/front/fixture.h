@@ -32,7 +32,8 @@
 #define WAIT_MS 10000
 
 const struct web_asset web_assets[] __attribute__((weak)) = {
-        {"/", "text/html; charset=utf-8", "\"root\"", (const unsigned char *)"<html>", 6, false, false},
+        {"/", "text/html; charset=utf-8", "\"root\"", (const unsigned char *)"<html>", 6, false,
+         false},
         {"/a.js", "text/javascript", "\"js\"", (const unsigned char *)"\x1f\x8b", 2, true, true},
 };
 const size_t web_assets_n __attribute__((weak)) = 2;
@@ -84,7 +85,8 @@ _unused_ static void server_open(struct server *s) {
         server_add_user(s, "ann", "correct horse");
         assert_int_equal(pool_new(&limits, &s->pool), 0);
         assert_int_equal(pump_new(&s->pump), 0);
-        struct sessions_deps sd = {.config = &s->config, .store = s->store, .auth = s->auth, .pool = s->pool};
+        struct sessions_deps sd = {
+                .config = &s->config, .store = s->store, .auth = s->auth, .pool = s->pool};
         pump_hooks(s->pump, &sd.hooks);
         assert_int_equal(sessions_new(&sd, &s->sessions), 0);
         struct rpc_deps rd = {.pool = s->pool, .sessions = s->sessions, .queued_ms = 5000};
@@ -207,7 +209,8 @@ _unused_ static void client_reply(int fd, struct reply *r) {
 }
 
 /* head: request line and headers but Host, each with CRLF. */
-_unused_ static void ask_body(const struct server *s, const char *head, const void *body, size_t n, struct reply *r) {
+_unused_ static void ask_body(const struct server *s, const char *head, const void *body, size_t n,
+                              struct reply *r) {
         char all[8192];
         int fd = client_open(s);
 
@@ -228,12 +231,12 @@ _unused_ static int status_of(const struct server *s, const char *head) {
         return r.status;
 }
 
-_unused_ static void post(const struct server *s, const char *path, const char *headers, const char *body,
-                 struct reply *r) {
+_unused_ static void post(const struct server *s, const char *path, const char *headers,
+                          const char *body, struct reply *r) {
         char head[4096];
 
-        snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nContent-Length: %zu\r\n%s", path, strlen(body),
-                 headers);
+        snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nContent-Length: %zu\r\n%s", path,
+                 strlen(body), headers);
         ask_body(s, head, body, strlen(body), r);
 }
 
@@ -268,13 +271,14 @@ _unused_ static bool has_header(const struct reply *r, const char *line) {
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
 /* The upgrade's status; the socket stays open if it is 101. */
-_unused_ static int ws_upgrade(const struct server *s, const char *path, const char *headers, int *ret_fd,
-                      struct reply *r) {
+_unused_ static int ws_upgrade(const struct server *s, const char *path, const char *headers,
+                               int *ret_fd, struct reply *r) {
         char all[4096];
         size_t n = 0;
         int fd = client_open(s);
 
-        snprintf(all, sizeof all, "GET %s HTTP/1.1\r\nHost: %s\r\n" UPGRADE "%s\r\n", path, s->address, headers);
+        snprintf(all, sizeof all, "GET %s HTTP/1.1\r\nHost: %s\r\n" UPGRADE "%s\r\n", path,
+                 s->address, headers);
         client_send(fd, all, strlen(all));
         memset(r->head, 0, sizeof r->head);
         while (!strstr(r->head, "\r\n\r\n") && n < sizeof r->head - 1) {
@@ -378,7 +382,7 @@ _unused_ static unsigned ws_read_close(int fd) {
                 uint64_t until_ = clock_mono_ms() + WAIT_MS;                                       \
                 while (!(condition)) {                                                             \
                         if (clock_mono_ms() > until_)                                              \
-                                fail_msg("%s: not within %d ms", #condition, WAIT_MS);              \
+                                fail_msg("%s: not within %d ms", #condition, WAIT_MS);             \
                         poll(NULL, 0, 2);                                                          \
                 }                                                                                  \
         } while (0)

@@ -57,7 +57,9 @@ struct seen {
 };
 
 static void note(struct seen *s, const struct frames_event *e) {
-        static const char letters[] = {[FRAMES_TEXT] = 'T', [FRAMES_BINARY] = 'B', [FRAMES_PING] = 'P',
+        static const char letters[] = {[FRAMES_TEXT] = 'T',
+                                       [FRAMES_BINARY] = 'B',
+                                       [FRAMES_PING] = 'P',
                                        [FRAMES_PONG] = 'O'};
         size_t at = strlen(s->log);
 
@@ -174,23 +176,31 @@ static void test_what_breaks_the_protocol(void **state) {
                 {{0x91, 0x80, 0, 0, 0, 0}, 6, "!1002 "}, /* RSV3 */
                 {{0xc9, 0x80, 0, 0, 0, 0}, 6, "!1002 "}, /* RSV1 on a ping */
                 {{0x83, 0x80, 0, 0, 0, 0}, 6, "!1002 "}, /* reserved opcodes */
-                {{0x84, 0x80, 0, 0, 0, 0}, 6, "!1002 "}, {{0x85, 0x80, 0, 0, 0, 0}, 6, "!1002 "},
-                {{0x86, 0x80, 0, 0, 0, 0}, 6, "!1002 "}, {{0x87, 0x80, 0, 0, 0, 0}, 6, "!1002 "},
-                {{0x8b, 0x80, 0, 0, 0, 0}, 6, "!1002 "}, {{0x8c, 0x80, 0, 0, 0, 0}, 6, "!1002 "},
-                {{0x8d, 0x80, 0, 0, 0, 0}, 6, "!1002 "}, {{0x8e, 0x80, 0, 0, 0, 0}, 6, "!1002 "},
+                {{0x84, 0x80, 0, 0, 0, 0}, 6, "!1002 "},
+                {{0x85, 0x80, 0, 0, 0, 0}, 6, "!1002 "},
+                {{0x86, 0x80, 0, 0, 0, 0}, 6, "!1002 "},
+                {{0x87, 0x80, 0, 0, 0, 0}, 6, "!1002 "},
+                {{0x8b, 0x80, 0, 0, 0, 0}, 6, "!1002 "},
+                {{0x8c, 0x80, 0, 0, 0, 0}, 6, "!1002 "},
+                {{0x8d, 0x80, 0, 0, 0, 0}, 6, "!1002 "},
+                {{0x8e, 0x80, 0, 0, 0, 0}, 6, "!1002 "},
                 {{0x8f, 0x80, 0, 0, 0, 0}, 6, "!1002 "},
-                {{0x81, 0x01, 'a'}, 3, "!1002 "},            /* not masked */
-                {{0x80, 0x80, 0, 0, 0, 0}, 6, "!1002 "},     /* continues nothing */
-                {{0x00, 0x80, 0, 0, 0, 0}, 6, "!1002 "},     /* the same, unfinished */
-                {{0x09, 0x80, 0, 0, 0, 0}, 6, "!1002 "},     /* a fragmented ping */
-                {{0x08, 0x80, 0, 0, 0, 0}, 6, "!1002 "},     /* a fragmented close */
+                {{0x81, 0x01, 'a'}, 3, "!1002 "},                /* not masked */
+                {{0x80, 0x80, 0, 0, 0, 0}, 6, "!1002 "},         /* continues nothing */
+                {{0x00, 0x80, 0, 0, 0, 0}, 6, "!1002 "},         /* the same, unfinished */
+                {{0x09, 0x80, 0, 0, 0, 0}, 6, "!1002 "},         /* a fragmented ping */
+                {{0x08, 0x80, 0, 0, 0, 0}, 6, "!1002 "},         /* a fragmented close */
                 {{0x89, 0xfe, 0, 126, 0, 0, 0, 0}, 8, "!1002 "}, /* a ping of 126 bytes */
                 {{0x88, 0xfe, 0, 126, 0, 0, 0, 0}, 8, "!1002 "},
                 {{0x82, 0xfe, 0, 125, 0, 0, 0, 0}, 8, "!1002 "}, /* a length in too many bytes */
                 {{0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0}, 14, "!1002 "},
                 {{0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 14, "!1002 "}, /* 2^63 */
-                {{0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0}, 14, "!1009 "},
-                {{0x82, 0xfe, 0x03, 0xe9, 0, 0, 0, 0}, 8, "!1009 "}, /* 1001 bytes, none of them sent */
+                {{0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0},
+                 14,
+                 "!1009 "},
+                {{0x82, 0xfe, 0x03, 0xe9, 0, 0, 0, 0},
+                 8,
+                 "!1009 "}, /* 1001 bytes, none of them sent */
         };
         static struct wire w;
 
@@ -317,7 +327,8 @@ static void test_binary_may_be_anything(void **state) {
 static void test_close_codes(void **state) {
         static const unsigned good[] = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010,
                                         1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999};
-        static const unsigned bad[] = {0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535};
+        static const unsigned bad[] = {0,    999,  1004, 1005, 1006, 1015,
+                                       1016, 1100, 2000, 2999, 5000, 65535};
         char log[16];
 
         (void)state;

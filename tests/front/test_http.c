@@ -13,8 +13,8 @@ static void test_login_gives_a_token_and_a_cookie(void **state) {
         take_token(&r, token);
         assert_non_null(strstr(r.body, "\"user\":{\"name\":\"ann\",\"role\":\"student\"}"));
         snprintf(line, sizeof line,
-                 "Set-Cookie: latch_session=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%u", token,
-                 s.config.token_lifetime_s);
+                 "Set-Cookie: latch_session=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%u",
+                 token, s.config.token_lifetime_s);
         assert_true(has_header(&r, line));
         assert_true(has_header(&r, "Cache-Control: no-store"));
 
@@ -22,7 +22,8 @@ static void test_login_gives_a_token_and_a_cookie(void **state) {
         ask(&s, line, &r);
         assert_int_equal(r.status, 200);
         assert_non_null(strstr(r.body, "\"name\":\"ann\""));
-        snprintf(line, sizeof line, "GET /api/me HTTP/1.1\r\nCookie: a=b; latch_session=%s\r\n", token);
+        snprintf(line, sizeof line, "GET /api/me HTTP/1.1\r\nCookie: a=b; latch_session=%s\r\n",
+                 token);
         assert_int_equal(status_of(&s, line), 200);
 }
 
@@ -70,7 +71,8 @@ static void test_bodies_have_a_size(void **state) {
         post(&s, "/api/login", "", big, &r);
         assert_int_equal(r.status, 413);
         assert_int_equal(status_of(&s, "POST /api/login HTTP/1.1\r\n"), 411);
-        assert_int_equal(status_of(&s, "POST /api/login HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"), 411);
+        assert_int_equal(
+                status_of(&s, "POST /api/login HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"), 411);
 }
 
 static void test_logout_ends_the_token(void **state) {
@@ -103,7 +105,8 @@ static void test_renew_ends_the_old_token(void **state) {
 }
 
 static void test_who_may_what(void **state) {
-        static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"};
+        static const char *const methods[] = {"GET",    "HEAD",  "POST",   "PUT",
+                                              "DELETE", "PATCH", "OPTIONS"};
         static const struct {
                 const char *path;
                 int status[7]; /* nobody's, by method */
@@ -131,7 +134,8 @@ static void test_who_may_what(void **state) {
                 for (size_t m = 0; m < ELEMENTS(methods); m++) {
                         char head[256];
 
-                        snprintf(head, sizeof head, "%s %s HTTP/1.1\r\n", methods[m], cases[i].path);
+                        snprintf(head, sizeof head, "%s %s HTTP/1.1\r\n", methods[m],
+                                 cases[i].path);
                         ask(&s, head, &r);
                         if (r.status != cases[i].status[m])
                                 fail_msg("%s %s: %d", methods[m], cases[i].path, r.status);
@@ -168,17 +172,21 @@ static void test_a_cookie_needs_a_page_of_ours(void **state) {
         sign_in(&s, token);
         snprintf(ours, sizeof ours, "Origin: http://%s\r\n", s.address);
         for (size_t i = 0; i < ELEMENTS(cases); i++) {
-                snprintf(head, sizeof head, "GET /api/files/home/o%zu HTTP/1.1\r\nCookie: latch_session=%s\r\n%s", i,
+                snprintf(head, sizeof head,
+                         "GET /api/files/home/o%zu HTTP/1.1\r\nCookie: latch_session=%s\r\n%s", i,
                          token, cases[i].more);
                 assert_int_equal(status_of(&s, head), cases[i].get);
-                snprintf(head, sizeof head,
-                         "PUT /api/files/home/o%zu HTTP/1.1\r\nContent-Length: 0\r\nCookie: latch_session=%s\r\n%s",
-                         i, token, cases[i].more);
+                snprintf(
+                        head, sizeof head,
+                        "PUT /api/files/home/o%zu HTTP/1.1\r\nContent-Length: 0\r\nCookie: latch_session=%s\r\n%s",
+                        i, token, cases[i].more);
                 assert_int_equal(status_of(&s, head), cases[i].put);
         }
         /* A bearer token is no cookie: nobody's page sends it by itself. */
-        snprintf(head, sizeof head,
-                 "GET /api/me HTTP/1.1\r\nAuthorization: Bearer %s\r\nOrigin: http://evil.example\r\n", token);
+        snprintf(
+                head, sizeof head,
+                "GET /api/me HTTP/1.1\r\nAuthorization: Bearer %s\r\nOrigin: http://evil.example\r\n",
+                token);
         assert_int_equal(status_of(&s, head), 200);
         post(&s, "/api/login", "Origin: http://evil.example\r\n",
              "{\"username\":\"ann\",\"password\":\"correct horse\"}", &r);
@@ -198,7 +206,8 @@ static void test_what_a_proxy_might_read_otherwise(void **state) {
                 {"POST /api/login HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 2\r\n", 400},
                 {"POST /api/login HTTP/1.1\r\nContent-Length: 3abc\r\n", 400},
                 {"POST /api/login HTTP/1.1\r\nContent-Length: +3\r\n", 400},
-                {"POST /api/login HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n", 400},
+                {"POST /api/login HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+                 400},
                 {"POST /api/login HTTP/1.1\r\nTransfer-Encoding: gzip\r\n", 400},
                 {"GET /healthz HTTP/1.1\r\nA B: c\r\n", 400},
                 {"GET /healthz%00.js HTTP/1.1\r\n", 404},
@@ -231,7 +240,8 @@ static void test_assets(void **state) {
         (void)state;
         ask(&s, "GET / HTTP/1.1\r\n", &r);
         assert_int_equal(r.status, 200);
-        assert_non_null(strstr(r.head, "\r\nContent-Security-Policy: default-src 'none'; script-src 'self';"));
+        assert_non_null(strstr(
+                r.head, "\r\nContent-Security-Policy: default-src 'none'; script-src 'self';"));
         assert_true(has_header(&r, "X-Content-Type-Options: nosniff"));
         assert_true(has_header(&r, "Referrer-Policy: no-referrer"));
         assert_true(has_header(&r, "Cross-Origin-Opener-Policy: same-origin"));
@@ -280,11 +290,12 @@ static void test_health(void **state) {
 
 static char bearer[256];
 
-static void file_ask(const char *method, const char *path, const char *headers, const char *body, size_t n) {
+static void file_ask(const char *method, const char *path, const char *headers, const char *body,
+                     size_t n) {
         char head[2048];
 
-        snprintf(head, sizeof head, "%s /api/files/%s HTTP/1.1\r\n%sContent-Length: %zu\r\n%s", method, path, bearer,
-                 n, headers);
+        snprintf(head, sizeof head, "%s /api/files/%s HTTP/1.1\r\n%sContent-Length: %zu\r\n%s",
+                 method, path, bearer, n, headers);
         ask_body(&s, head, body, n, &r);
 }
 
@@ -378,8 +389,9 @@ static void test_ranges(void **state) {
 
 static void test_paths_lead_nowhere_else(void **state) {
         static const char *const bad[] = {
-                "../x", "home/../../x", "home/%2e%2e/x", "home//x", "home/./x", "home/%00", "home/x%2", "home/%zz",
-                "", "%2fetc/passwd", "home/%ff",
+                "../x",     "home/../../x",  "home/%2e%2e/x", "home//x",
+                "home/./x", "home/%00",      "home/x%2",      "home/%zz",
+                "",         "%2fetc/passwd", "home/%ff",
         };
 
         (void)state;
@@ -395,7 +407,8 @@ static void test_paths_lead_nowhere_else(void **state) {
         assert_int_equal(r.status, 201);
         file_ask("GET", "home/a%20%25%C3%A4%3F.txt", "", "", 0);
         assert_int_equal(r.status, 200);
-        assert_true(has_header(&r, "Content-Disposition: inline; filename*=UTF-8''a%20%25%C3%A4%3F.txt"));
+        assert_true(has_header(
+                &r, "Content-Disposition: inline; filename*=UTF-8''a%20%25%C3%A4%3F.txt"));
 }
 
 static void test_a_file_over_the_limit_is_refused_in_words(void **state) {
@@ -431,8 +444,10 @@ static void test_a_body_that_ends_early_is_answered(void **state) {
         int fd = client_open(&s);
 
         (void)state;
-        snprintf(head, sizeof head, "PUT /api/files/home/s.txt HTTP/1.1\r\nHost: %s\r\n%sContent-Length: 30\r\n\r\nabc",
-                 s.address, bearer);
+        snprintf(
+                head, sizeof head,
+                "PUT /api/files/home/s.txt HTTP/1.1\r\nHost: %s\r\n%sContent-Length: 30\r\n\r\nabc",
+                s.address, bearer);
         client_send(fd, head, strlen(head));
         shutdown(fd, SHUT_WR);
         client_reply(fd, &r);
