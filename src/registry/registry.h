@@ -25,24 +25,27 @@ struct registry;
  * reference and a grace period. */
 struct registry_item {
         struct cds_lfht_node node; /* in the registry's table */
-        struct latch_ref ref;      /* 1 at init, the caller's; the registry has one while it is in */
+        struct latch_ref ref; /* 1 at init, the caller's; the registry has one while it is in */
         struct latch_deferred reclaim;
-        struct registry *home;     /* fixed for life; must outlive the item */
-        const void *key;           /* fixed for life, the object's memory */
+        struct registry *home; /* fixed for life; must outlive the item */
+        const void *key;       /* fixed for life, the object's memory */
         size_t key_n;
-        uint64_t generation;       /* given by add: never the same twice in a registry */
+        uint64_t generation; /* given by add: never the same twice in a registry */
 };
 
 /* limit: most items at once. reclaim frees the object that embeds the item; it runs on liburcu's
  * thread, after the grace period, under no lock, and may not block. 0, -ENOMEM. */
 _must_use_ int registry_new(size_t limit, void (*reclaim)(struct registry_item *item),
                             struct registry **ret);
-struct registry *registry_free(struct registry *reg); /* must be empty; waits for reclaim. NULL */
+/* Must be empty, and every reference gone (CHECK); waits for reclaim. Returns NULL. */
+struct registry *registry_free(struct registry *reg);
 
 /* key points into the object and is never changed. The reference is the caller's. */
-void registry_item_init(struct registry *reg, struct registry_item *item, const void *key, size_t n);
+void registry_item_init(struct registry *reg, struct registry_item *item, const void *key,
+                        size_t n);
 
-/* Publish. 0, -EEXIST if the key is in, -EUSERS at the limit. The registry takes its own reference. */
+/* Publish. 0, -EEXIST if the key is in, -EUSERS at the limit. The registry takes its own reference.
+ * An item is in at most once in its life (CHECK). */
 _must_use_ int registry_add(struct registry *reg, struct registry_item *item);
 
 /* Publish in place of what has this key, if anything: then *ret_old is referenced, else NULL.
@@ -57,7 +60,8 @@ _must_use_ struct registry_item *registry_find(struct registry *reg, const void 
 bool registry_remove(struct registry *reg, struct registry_item *item);
 
 /* The same by key and generation, for those who hold no reference. */
-bool registry_remove_generation(struct registry *reg, const void *key, size_t n, uint64_t generation);
+bool registry_remove_generation(struct registry *reg, const void *key, size_t n,
+                                uint64_t generation);
 
 /* References to all items there now, in no order. 0, -ENOMEM. */
 _must_use_ int registry_list(struct registry *reg, struct registry_item ***ret, size_t *ret_n);
@@ -66,4 +70,5 @@ void registry_list_free(struct registry_item **items, size_t n); /* lets the ref
 size_t registry_count(const struct registry *reg);
 
 struct registry_item *registry_item_ref(struct registry_item *item);
-struct registry_item *registry_item_unref(struct registry_item *item); /* NULL is fine; returns NULL */
+struct registry_item *registry_item_unref(
+        struct registry_item *item); /* NULL is fine; returns NULL */
