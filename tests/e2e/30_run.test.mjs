@@ -35,7 +35,7 @@ test('a terminal is a terminal: its name, its size, and what it does with lines'
 }));
 
 test('resize reaches the program, and the answer says what was applied', () => withClient(async (c) => {
-  await c.write('home/winch.py', 'import os, signal, time\ndone = False\ndef f(*_):\n    global done\n    print(tuple(os.get_terminal_size()), flush=True); done = True\nsignal.signal(signal.SIGWINCH, f)\nprint("ready", flush=True)\nwhile not done: time.sleep(0.01)\n');
+  await c.write('home/winch.py', 'import os, signal, time\ndone = False\ndef f(*_):\n    global done\n    done = True\nsignal.signal(signal.SIGWINCH, f)\nprint("ready", flush=True)\nwhile not done: time.sleep(0.01)\nprint(tuple(os.get_terminal_size()))\n');
   const ch = await c.openSession({ ...run, path: 'home/winch.py' });
   await ch.waitText('ready');
   assert.deepEqual(await c.request('session.resize', { channel: ch.number, cols: 132, rows: 50 }), { cols: 132, rows: 50 });
