@@ -72,11 +72,12 @@ struct student *class_gather(struct server *server, const struct bench_options *
         for (size_t i = 0; i < n; i++)
                 student_init(&all[i]);
         int r = name_all(server, o, all, n);
-        for (size_t i = 0; i < n && r == 0; i++) {
+        for (size_t i = 0; i < n && r == 0; i++)
                 student_sign_in(&all[i], &server->site, o->deadline_ns);
+        /* Passwords take their time, and a socket that nobody turns to answers no ping: those come last. */
+        for (size_t i = 0; i < n && r == 0; i++)
                 if (!student_failed(&all[i]))
                         student_connect(&all[i], &server->site, o->deadline_ns);
-        }
         if (r == 0)
                 r = students_until(all, n, STUDENT_GREETED, o->deadline_ns);
         if (r == 0 && class_troubles(all, n) == 0)

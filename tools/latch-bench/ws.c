@@ -196,7 +196,9 @@ static int flush(struct ws *w) {
                         sent += (size_t)k;
                         continue;
                 }
-                if (errno != EAGAIN && errno != EINTR)
+                if (errno == EPIPE) /* what the server said before it closed is still to be read */
+                        sent = w->out.n;
+                else if (errno != EAGAIN && errno != EINTR)
                         r = -errno;
                 if (errno != EINTR)
                         break;
