@@ -18,8 +18,9 @@
 #include "front/ws.h"
 #include "latch/thread.h"
 
-#define BUDGET_BYTES   (256u << 20) /* messages that are coming in, over all sockets */
-#define STOP_MS        1000u        /* for the close frames to leave and be answered */
+#define BUDGET_BYTES   ((size_t)256 << 20) /* what is coming in, over all clients */
+#define PIECE_NS       10000000000ull      /* 16 KiB: a client slower than 1.6 KiB/s is given up */
+#define STOP_MS        1000u               /* for the close frames to leave and be answered */
 #define STOP_LOOK_MS   5u
 #define FDS_PER_SOCKET 2u
 #define FDS_BESIDE     1024u /* sessions, files, the store */
@@ -74,6 +75,8 @@ int front_new(const struct front_deps *deps, struct front **ret) {
                 return -ENOMEM;
         f->deps = *deps;
         f->budget.limit = BUDGET_BYTES;
+        f->bodies.limit = MAX(BUDGET_BYTES, deps->config->file_bytes * 4);
+        f->piece_ns = PIECE_NS;
         f->started_ms = clock_real_ms();
         r = registry_new(deps->config->max_sockets, sock_reclaim, &f->socks);
         if (r == 0)

@@ -23,6 +23,8 @@ struct front {
         struct registry *socks; /* the open sockets, by number */
         struct watchdog *watchdog;
         struct frames_budget budget; /* memory of messages that are coming in */
+        struct frames_budget bodies; /* and of requests' bodies */
+        uint64_t piece_ns;           /* fixed: how long a client may take for a piece of a body */
         atomic_uint sockets;         /* seats taken */
         _Atomic uint64_t numbers;    /* requests and sockets: req=, socket= */
         atomic_bool stopping;        /* admit no one */

@@ -59,6 +59,7 @@ _must_use_ int http_begin(struct request *r, const struct answer *a);
 /* The whole body, at most limit bytes. False: it was answered with what was wrong (411, 413, 417, 408,
  * 400, 503). */
 _must_use_ bool http_body(struct request *r, size_t limit, struct buf *ret);
+void http_body_done(struct request *r, struct buf *body); /* after a true http_body */
 
 /* A JSON object of a small body. NULL: it was answered. */
 _must_use_ json_t *http_body_json(struct request *r, size_t limit);

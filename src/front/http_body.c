@@ -13,7 +13,7 @@
 #include "front/peer.h"
 
 #define PIECE_BYTES 16384u
-#define PIECE_NS    10000000000ull /* for each piece: a client slower than 1.6 KiB/s is given up */
+#define SMALL_BYTES 65536u /* bodies up to here need no share of the memory for bodies */
 #define LINGER_MS   2000u
 #define JSON_DEPTH  8u
 
@@ -43,7 +43,7 @@ static int read_pieces(struct request *r, struct watch *w, size_t length, struct
 
                 if (e < 0)
                         return e;
-                watch_until(w, clock_mono_ns() + PIECE_NS);
+                watch_until(w, clock_mono_ns() + r->front->piece_ns);
                 n = mg_read(r->conn, to->data + to->n, want);
                 watch_until(w, 0);
                 if (watch_fired(w))
@@ -69,6 +69,33 @@ static int read_watched(struct request *r, size_t length, struct buf *to) {
         return e < 0 ? e : read_pieces(r, w, length, to);
 }
 
+/* A share of the memory that all bodies have together. */
+static bool take_share(struct request *r, size_t n) {
+        struct frames_budget *b = &r->front->bodies;
+
+        if (n <= SMALL_BYTES || atomic_fetch_add(&b->used, n) + n <= b->limit)
+                return true;
+        atomic_fetch_sub(&b->used, n);
+        http_error_more(r, 503, "busy", "too much is being sent to this server; try again",
+                        "Retry-After: 1\r\n");
+        return false;
+}
+
+static void give_share(struct request *r, size_t n) {
+        if (n > SMALL_BYTES)
+                atomic_fetch_sub(&r->front->bodies.used, n);
+}
+
+static bool answer_broken(struct request *r, int error) {
+        if (error == -ENOMEM || error == -EMFILE)
+                http_errno(r, error);
+        else if (error == -ETIMEDOUT)
+                http_error(r, 408, "timeout", "the body came too slowly");
+        else
+                http_error(r, 400, "bad_request", "the body did not come whole");
+        return false;
+}
+
 bool http_body(struct request *r, size_t limit, struct buf *ret) {
         long long length = r->ri->content_length;
         struct buf body = BUF_INIT(limit);
@@ -78,22 +105,22 @@ bool http_body(struct request *r, size_t limit, struct buf *ret) {
                 return wrong(r, 411, "length_required", "send the body with a Content-Length");
         if ((unsigned long long)length > limit)
                 return wrong(r, 413, "too_large", "the body is over the limit");
-        if (!answer_expect(r))
+        if (!take_share(r, (size_t)length))
                 return false;
-        e = read_watched(r, (size_t)length, &body);
+        e = answer_expect(r) ? read_watched(r, (size_t)length, &body) : -ECANCELED;
         if (e == 0) {
                 r->body_read = true;
                 *ret = body;
                 return true;
         }
         buf_done(&body);
-        if (e == -ENOMEM || e == -EMFILE)
-                http_errno(r, e);
-        else
-                http_error(r, e == -ETIMEDOUT ? 408 : 400,
-                           e == -ETIMEDOUT ? "timeout" : "bad_request",
-                           "the body did not come whole");
-        return false;
+        give_share(r, (size_t)length);
+        return e == -ECANCELED ? false : answer_broken(r, e);
+}
+
+void http_body_done(struct request *r, struct buf *body) {
+        give_share(r, (size_t)r->ri->content_length);
+        buf_done(body);
 }
 
 /* The parser's recursion must fit a connection's thread, whose stack is small. */
@@ -124,7 +151,7 @@ json_t *http_body_json(struct request *r, size_t limit) {
                 j = json_loadb(body.data, body.n, JSON_REJECT_DUPLICATES, NULL);
         /* It may hold a password. */
         explicit_bzero(body.data, body.n);
-        buf_done(&body);
+        http_body_done(r, &body);
         if (!json_is_object(j)) {
                 json_decref(j);
                 http_error(r, 400, "bad_request", "the body is no JSON object");

@@ -286,7 +286,7 @@ void http_files_put(struct request *r) {
         if (!target_open(r, &t) || !http_body(r, r->front->deps.config->file_bytes, &body))
                 return;
         put(r, &t, &body);
-        buf_done(&body);
+        http_body_done(r, &body);
 }
 
 void http_files_delete(struct request *r) {

@@ -208,16 +208,13 @@ static int sleep_until(struct pump *p, struct epoll_event *events, uint64_t nap_
 }
 
 static void on_event(struct pump *p, const struct epoll_event *e) {
-        uint64_t number = e->data.u64 >> TAG_BITS, count;
+        uint64_t number = e->data.u64 >> TAG_BITS;
         struct sock *c = e->data.ptr;
 
         switch (e->data.u64 & TAG_MASK) {
         case TAG_OUTPUT: sessions_on_output(p->sessions, number); break;
         case TAG_HOLDER: sessions_on_holder(p->sessions, number); break;
-        case TAG_SELF:
-                if (read(p->event_fd, &count, sizeof count) < 0)
-                        CHECK(errno == EAGAIN);
-                break;
+        case TAG_SELF: break; /* edge-triggered: its count is never read */
         default:
                 if (e->events & (EPOLLERR | EPOLLHUP))
                         c->dead = true;
@@ -292,7 +289,7 @@ int pump_new(struct pump **ret) {
         else if (!p->scratch)
                 r = -ENOMEM;
         else
-                r = add_fd(p, p->event_fd, EPOLLIN, TAG_SELF);
+                r = add_fd(p, p->event_fd, EPOLLIN | EPOLLET, TAG_SELF);
         if (r < 0) {
                 pump_free(p);
                 return r;

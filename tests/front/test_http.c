@@ -456,13 +456,49 @@ static void test_a_body_that_ends_early_is_answered(void **state) {
         assert_int_equal(r.status, 404);
 }
 
+static void test_a_body_that_stalls_is_answered(void **state) {
+        char head[512];
+        int fd = client_open(&s);
+        uint64_t began = clock_mono_ms();
+
+        (void)state;
+        snprintf(
+                head, sizeof head,
+                "PUT /api/files/home/t.txt HTTP/1.1\r\nHost: %s\r\n%sContent-Length: 30\r\n\r\nabc",
+                s.address, bearer);
+        client_send(fd, head, strlen(head));
+        client_reply(fd, &r);
+        assert_int_equal(r.status, 408);
+        assert_true(clock_mono_ms() - began < 5000);
+        file_ask("GET", "home/t.txt", "", "", 0);
+        assert_int_equal(r.status, 404);
+}
+
+static void test_bodies_share_one_memory(void **state) {
+        static char big[100000];
+
+        (void)state;
+        assert_int_equal(atomic_load(&s.front->bodies.used), 0);
+        atomic_store(&s.front->bodies.used, s.front->bodies.limit - 90000);
+        file_ask("PUT", "home/m.txt", "", big, sizeof big);
+        assert_int_equal(r.status, 503);
+        assert_non_null(strstr(r.head, "\r\nRetry-After: "));
+        file_ask("PUT", "home/m.txt", "", big, 80000);
+        assert_int_equal(r.status, 201);
+        assert_int_equal(atomic_load(&s.front->bodies.used), s.front->bodies.limit - 90000);
+        atomic_store(&s.front->bodies.used, 0);
+}
+
 static int set_up(void **state) {
         char token[TOKEN_TEXT_MAX];
 
         (void)state;
         latch_thread_begin("test");
-        server_start(&s);
+        server_defaults(&s);
         s.config.failures_per_minute = 1000;
+        server_open(&s);
+        server_listen(&s);
+        s.front->piece_ns = 1000000000u; /* no request has come yet */
         sign_in(&s, token);
         snprintf(bearer, sizeof bearer, "Authorization: Bearer %s\r\n", token);
         return 0;
@@ -498,6 +534,8 @@ int main(void) {
                 cmocka_unit_test(test_a_file_over_the_limit_is_refused_in_words),
                 cmocka_unit_test(test_a_client_may_ask_whether_to_go_on),
                 cmocka_unit_test(test_a_body_that_ends_early_is_answered),
+                cmocka_unit_test(test_a_body_that_stalls_is_answered),
+                cmocka_unit_test(test_bodies_share_one_memory),
         };
 
         return cmocka_run_group_tests(tests, set_up, tear_down);
