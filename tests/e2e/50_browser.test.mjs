@@ -287,7 +287,9 @@ describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
 
         async function picture(scheme) {
                 const name = scheme === 'light' ? 'screenshot.png' : 'screenshot-dark.png';
-                await page.evaluate(() => Promise.all(document.getAnimations().map((a) => a.finished)));
+                await page.evaluate(() =>
+                        Promise.all(document.getAnimations().map((a) => a.finished)),
+                );
                 await shoot(page, path.resolve(repo, process.env.LATCH_SCREENSHOTS, name));
         }
 });
