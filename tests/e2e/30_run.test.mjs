@@ -80,7 +80,7 @@ test('input above input_bytes that nobody reads is refused, and nothing is lost'
 }));
 
 test('signals arrive by name, and unknown ones are refused in words', () => withClient(async (c) => {
-  await c.write('home/sig.py', 'import signal, time\nfor s in ("INT","TERM","HUP","QUIT","USR1","USR2"):\n    signal.signal(getattr(signal, "SIG"+s), lambda n, f: print(signal.Signals(n).name, flush=True))\nprint("ready", flush=True)\nwhile True: time.sleep(0.01)\n');
+  await c.write('home/sig.py', 'import os, signal, time\nfor s in ("INT","TERM","HUP","QUIT","USR1","USR2"):\n    signal.signal(getattr(signal, "SIG"+s), lambda n, f: os.write(1, signal.Signals(n).name.encode() + b"\\n"))\nprint("ready", flush=True)\nwhile True: time.sleep(0.01)\n');
   const ch = await c.openSession({ ...run, path: 'home/sig.py' });
   await ch.waitText('ready');
   for (const s of ['INT', 'TERM', 'HUP', 'QUIT', 'USR1', 'USR2']) {
