@@ -175,6 +175,8 @@ describe('what breaks between the page and its server', { timeout: 20 * TIMEOUT 
                         );
                         await page.waitForTimeout(100);
                 }
+                await page.reload(); // by now the server no longer has its beginning
+                await waitScreen(page, 'water water');
                 await page.click('.stop-button');
                 await waitStatus(page, 'Stopped');
                 assert.match(await screen(page), /water/);
