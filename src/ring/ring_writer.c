@@ -136,7 +136,8 @@ size_t ring_writer_space(struct ring_writer *w, size_t want, struct iovec ret[2]
         CHECK(!w->ended);
         keep_behind(w);
         /* A quarter at most: whoever reads behind keeps something while we wait for bytes. */
-        n = MIN(MIN(free_or_wait(w), want), w->maps.ring_bytes / 4);
+        n = free_or_wait(w); /* once: the gate may move between two looks */
+        n = MIN(MIN(n, want), w->maps.ring_bytes / 4);
         if (n > 0)
                 raise_tail(w, n);
         uint64_t first = MIN(n, w->maps.ring_bytes - at);
