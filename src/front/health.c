@@ -2,7 +2,6 @@
 #include "base/clock.h"
 #include "front/front_private.h"
 #include "front/routes.h"
-#include "pool/pool.h"
 
 static json_t *health(const struct front *f, const char *status) {
         return json_pack("{s:s,s:s,s:s,s:I,s:I}", "status", status, "version", LATCH_VERSION,

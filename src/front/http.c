@@ -7,8 +7,6 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "base/str.h"
-#include "front/front_private.h"
 #include "front/judge.h"
 #include "rpc/rpc.h"
 

@@ -4,7 +4,6 @@
  */
 #pragma once
 
-#include <netinet/in.h>
 #include <stdint.h>
 
 #include <civetweb.h>

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/log.h"
 #include "session/viewer.h"
 
 #define LATCH_HEADER 16u /* of a binary frame of latch.v1 */

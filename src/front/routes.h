@@ -10,7 +10,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/macros.h"
 #include "front/http.h"
 
 enum method {
@@ -46,7 +45,7 @@ const struct route *route_find(const char *path, unsigned method, const char **r
 
 /* "GET, HEAD" */
 #define ROUTE_ALLOW_MAX 64
-void route_allow(unsigned methods, char to[ROUTE_ALLOW_MAX]);
+void route_allow(unsigned allowed, char to[ROUTE_ALLOW_MAX]);
 
 /* Handlers. */
 void http_login(struct request *r); /* http_auth.c */

@@ -7,9 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/log.h"
-#include "base/str.h"
 #include "front/judge.h"
 #include "front/peer.h"
 #include "front/pump_private.h"
@@ -196,12 +194,6 @@ void ws_ready(struct mg_connection *conn, void *cbdata) {
         atomic_store(&c->gone, true);
         pump_wake(c->pump, c);
         log_end(s);
-}
-
-/* ws_ready has read all there was: civetweb has nothing to give, and is told to end. */
-int ws_data(struct mg_connection *conn, int bits, char *data, size_t n, void *cbdata) {
-        (void)conn, (void)bits, (void)data, (void)n, (void)cbdata;
-        return 0;
 }
 
 void http_no_socket(struct request *r) {

@@ -12,14 +12,12 @@
 
 #include <civetweb.h>
 
-#include "front/front_private.h"
 #include "front/http.h"
 
 /* True: the seat is bound to the connection. False: it was answered. */
 _must_use_ bool ws_seat(struct request *r);
 
-/* civetweb's callbacks; cbdata is the front. */
+/* civetweb's callbacks; cbdata is the front. It needs none for data: ws_ready has read all there was. */
 int ws_connect(const struct mg_connection *conn, void *cbdata);
 void ws_ready(struct mg_connection *conn, void *cbdata);
-int ws_data(struct mg_connection *conn, int bits, char *data, size_t n, void *cbdata);
 void ws_connection_close(const struct mg_connection *conn);
