@@ -276,12 +276,6 @@ int auth_authenticate(struct auth *a, const char *token, struct identity **ret) 
         return token_hash(token, hash) < 0 ? -EACCES : identity_of(a, hash, ret);
 }
 
-struct identity *auth_identify(struct auth *a, const char *token) {
-        struct identity *i = NULL;
-
-        return auth_authenticate(a, token, &i) < 0 ? NULL : i;
-}
-
 /* ---- making users and links ---- */
 
 int auth_user_add(struct auth *a, const char *name, enum role role, const char *password,

@@ -21,24 +21,25 @@
 #include "store/store.h"
 
 struct account {
-        struct registry_item item; /* by user id */
-        int64_t user_id;           /* fixed */
+        struct registry_item item;    /* by user id */
+        int64_t user_id;              /* fixed */
         char name[USER_NAME_MAX + 1]; /* fixed */
-        enum role role;            /* fixed */
-        uid_t uid;                 /* fixed: host uid of the user's files and programs */
-        struct pool_turn turn;     /* the pool's */
-        atomic_uint sockets;       /* open ones */
-        atomic_uint sessions;      /* living ones */
-        _Atomic uint64_t runs_tat_ns; /* GCRA: theoretical arrival time of the next run, monotonic */
+        enum role role;               /* fixed */
+        uid_t uid;                    /* fixed: host uid of the user's files and programs */
+        struct pool_turn turn;        /* the pool's */
+        atomic_uint sockets;          /* open ones */
+        atomic_uint sessions;         /* living ones */
+        _Atomic uint64_t
+                runs_tat_ns; /* GCRA: theoretical arrival time of the next run, monotonic */
 };
 
 struct identity {
-        struct registry_item item; /* by token hash */
+        struct registry_item item;            /* by token hash */
         unsigned char hash[TOKEN_HASH_BYTES]; /* fixed */
-        struct account *account;   /* fixed, referenced */
-        uint64_t expires_ms;       /* fixed, real time */
-        atomic_bool revoked;       /* sockets with this identity are closed within a second */
-        atomic_uint users;         /* references outside the registry; auth's own */
+        struct account *account;              /* fixed, referenced */
+        uint64_t expires_ms;                  /* fixed, real time */
+        atomic_bool revoked; /* sockets with this identity are closed within a second */
+        atomic_uint users;   /* references outside the registry; auth's own */
 };
 
 struct auth;
@@ -64,23 +65,22 @@ _must_use_ int auth_account(struct auth *a, int64_t user_id, struct account **re
 struct auth_grant {
         char token[TOKEN_TEXT_MAX]; /* secret: base64url of 32 random bytes */
         unsigned expires_in_s;
-        struct identity *identity;  /* referenced */
+        struct identity *identity; /* referenced */
 };
 /* Sign in. address: the peer's, for the count of failures. 0; -EACCES wrong name, password or link;
  * -EAGAIN too many failures or too many hashes waiting: *ret_retry_s says how long; -errno of the
  * store. A wrong name takes as long as a wrong password. */
-_must_use_ int auth_sign_in(struct auth *a, const char *name, const char *password, const char *address,
-                            struct auth_grant *ret, unsigned *ret_retry_s);
+_must_use_ int auth_sign_in(struct auth *a, const char *name, const char *password,
+                            const char *address, struct auth_grant *ret, unsigned *ret_retry_s);
 _must_use_ int auth_sign_in_link(struct auth *a, const char *link, const char *address,
                                  struct auth_grant *ret, unsigned *ret_retry_s);
-_must_use_ int auth_renew(struct auth *a, struct identity *old, struct auth_grant *ret); /* ends old */
-_must_use_ int auth_sign_out(struct auth *a, struct identity *i); /* revokes; 0 or -errno of the store */
+_must_use_ int auth_renew(struct auth *a, struct identity *old,
+                          struct auth_grant *ret); /* ends old */
+_must_use_ int auth_sign_out(struct auth *a,
+                             struct identity *i); /* revokes; 0 or -errno of the store */
 
-/* Who this token is: a reference, or NULL. Reads memory; asks the store for one that it does not know. */
-_must_use_ struct identity *auth_identify(struct auth *a, const char *token);
-
-/* The same for those who must tell "nobody" from "could not look": 0 and a reference; -EACCES the token
- * is none, expired or revoked; -errno of the store (an answer of 503, never of 401). */
+/* Who this token is: reads memory, and asks the store for one that it does not know. 0 and a reference;
+ * -EACCES it is none, expired or revoked; -errno of the store (an answer of 503, never of 401). */
 _must_use_ int auth_authenticate(struct auth *a, const char *token, struct identity **ret);
 
 /* The host uid that a user's files and programs have: the user's own where this process may give files

@@ -23,9 +23,6 @@ struct auth {
 _must_use_ int people_tables_new(struct auth *a); /* 0, -ENOMEM */
 void people_tables_free(struct auth *a);          /* nobody holds a reference */
 
-/* The living account of this row, made if it is not there. 0, -ENOMEM, -EUSERS. */
-_must_use_ int account_of(struct auth *a, const struct store_user *u, struct account **ret);
-
 /* The living identity of this hash: from memory, else from the store. 0; -EACCES none, expired,
  * revoked, or its user is disabled; -errno of the store. */
 _must_use_ int identity_of(struct auth *a, const unsigned char hash[TOKEN_HASH_BYTES],

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sodium.h>
-
 #include "auth/auth_private.h"
 #include "base/clock.h"
 #include "latch/lock.h"
@@ -60,7 +58,8 @@ static int account_make(struct auth *a, const struct store_user *u, struct accou
         return 0;
 }
 
-int account_of(struct auth *a, const struct store_user *u, struct account **ret) {
+/* The living account of this row, made if it is not there. */
+static int account_of(struct auth *a, const struct store_user *u, struct account **ret) {
         _cleanup_(account_unrefp) struct account *made = NULL;
         struct account *found = account_find(a, u->id);
         int r = 0;

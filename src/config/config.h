@@ -18,14 +18,14 @@
 
 struct config {
         /* [server] */
-        char data[512];          /* DIR, absolute */
-        char listen[64];         /* HOST:PORT; port 0 picks a free one */
-        char public_url[256];    /* "" or http(s)://host[:port], without a path */
-        char user[33];           /* who latchd becomes when started as root */
-        unsigned workers;        /* threads of the pool */
-        unsigned max_sockets;    /* WebSockets in all */
-        unsigned http_threads;   /* threads kept for plain HTTP beside them */
-        unsigned log_level;      /* enum log_level */
+        char data[512];        /* DIR, absolute */
+        char listen[64];       /* HOST:PORT; port 0 picks a free one */
+        char public_url[256];  /* "" or http(s)://host[:port], without a path */
+        char user[33];         /* who latchd becomes when started as root */
+        unsigned workers;      /* threads of the pool */
+        unsigned max_sockets;  /* WebSockets in all */
+        unsigned http_threads; /* threads kept for plain HTTP beside them */
+        unsigned log_level;    /* enum log_level */
         /* [users]: host uids of users when started as root */
         uid_t uid_base;
         unsigned uid_count;
@@ -34,30 +34,30 @@ struct config {
         unsigned link_lifetime_s;
         unsigned failures_per_minute; /* failed sign-ins by one address or for one name */
         /* [limits] */
-        size_t message_bytes;    /* of one message from a client */
-        size_t window_bytes;     /* sent beyond the last acknowledgement */
-        size_t input_bytes;      /* of input that a program has not read */
-        size_t file_bytes;       /* of one file read or written over the wire */
+        size_t message_bytes; /* of one message from a client */
+        size_t window_bytes;  /* sent beyond the last acknowledgement */
+        size_t input_bytes;   /* of input that a program has not read */
+        size_t file_bytes;    /* of one file read or written over the wire */
         unsigned viewers_per_session;
         unsigned sockets_per_user;
         unsigned sessions_per_user;
         unsigned runs_per_minute;
-        unsigned ended_kept;     /* newest ended sessions of each user */
-        unsigned list_entries;   /* of one folder */
+        unsigned ended_kept;   /* newest ended sessions of each user */
+        unsigned list_entries; /* of one folder */
         /* [run]: what one run may use; 0 = no such limit */
         uint64_t wall_ms, idle_ms, cpu_ms, memory_bytes, processes, output_bytes, tmp_bytes;
         /* [session] */
-        size_t ring_bytes;       /* power of two */
+        size_t ring_bytes; /* power of two */
         unsigned driver_grace_ms;
         unsigned stop_grace_ms;
         /* [sandbox] */
-        char bwrap[256];         /* path of bubblewrap */
-        char python[256];        /* path of the interpreter inside the cage */
+        char bwrap[256];  /* path of bubblewrap */
+        char python[256]; /* path of the interpreter inside the cage */
         /* [diagnostics] */
-        bool echo;               /* GET /v1/echo */
+        bool echo; /* GET /v1/echo */
 
         /* Command line only. */
-        char port_file[512];     /* "" or where HOST:PORT is written */
+        char port_file[512]; /* "" or where HOST:PORT is written */
         bool check_config, print_config;
 
         unsigned char source[64]; /* where each setting came from, by its place in the table */

@@ -194,7 +194,7 @@ void setting_allowed(const struct setting *s, char to[SETTING_WORDS_MAX]) {
 
 /* What an INI file can hold: no line breaks, nothing that would be read as a comment, no blanks at the
  * ends. Else a printed configuration would not be the one in force. */
-bool setting_text_valid(const char *value) {
+static bool setting_text_valid(const char *value) {
         size_t n = strlen(value);
 
         for (size_t i = 0; i < n; i++) {

@@ -44,8 +44,5 @@ _must_use_ int setting_set(const struct setting *s, const char *value, struct co
 /* The field as one writes it in a file. */
 void setting_get(const struct setting *s, const struct config *c, char to[SETTING_TEXT_MAX + 1]);
 
-/* The value must be a rule of each text; here because the command line is held to them, too. */
-bool setting_text_valid(const char *value);
-
 /* Rules that tie settings to each other. 0, or -EINVAL and *ret_error (malloc'd); -ENOMEM. */
 _must_use_ int settings_check_together(const struct config *c, char **ret_error);

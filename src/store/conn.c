@@ -56,7 +56,7 @@ static const char *const sql[STATEMENT_COUNT] = {
                 "ORDER BY started_ms, id",
 };
 
-int store_error(sqlite3 *db, int rc) {
+static int store_error(sqlite3 *db, int rc) {
         switch (rc & 0xff) {
         case SQLITE_OK: return 0;
         case SQLITE_NOMEM: return -ENOMEM;

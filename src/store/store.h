@@ -47,11 +47,13 @@ struct store_user {
 };
 /* Adds u (name, password, role); id and uid (uid_base + n) are given here. -EEXIST; -ERANGE: no uid
  * left below uid_base + uid_count. */
-_must_use_ int store_user_add(struct store *s, struct store_user *u, uid_t uid_base, unsigned uid_count);
+_must_use_ int store_user_add(struct store *s, struct store_user *u, uid_t uid_base,
+                              unsigned uid_count);
 _must_use_ int store_user_by_name(struct store *s, const char *name, struct store_user *ret);
 _must_use_ int store_user_by_id(struct store *s, int64_t id, struct store_user *ret);
 _must_use_ int store_user_set_password(struct store *s, int64_t id, const char *password_hash);
-_must_use_ int store_user_list(struct store *s, struct store_user **ret, size_t *ret_n); /* free(*ret) */
+_must_use_ int store_user_list(struct store *s, struct store_user **ret,
+                               size_t *ret_n); /* free(*ret) */
 _must_use_ int store_user_count(struct store *s, size_t *ret);
 
 /* ---- tokens and one-time links, by hash ---- */
@@ -72,11 +74,12 @@ _must_use_ int store_token_get(struct store *s, const unsigned char hash[TOKEN_H
 /* Takes old and adds t for old's user (set in t) in one transaction, so neither is lost without the
  * other. -ENOENT: there is no such old one, or it has expired by now_ms. */
 _must_use_ int store_token_exchange(struct store *s, const unsigned char old[TOKEN_HASH_BYTES],
-                                    enum token_kind old_kind, uint64_t now_ms, struct store_token *t);
+                                    enum token_kind old_kind, uint64_t now_ms,
+                                    struct store_token *t);
 /* Removes the oldest of a user's tokens of a kind if there are more than keep. 0 and its hash; -ENOENT:
  * there are no more than that. */
-_must_use_ int store_token_trim(struct store *s, int64_t user_id, enum token_kind kind, unsigned keep,
-                                unsigned char ret_hash[TOKEN_HASH_BYTES]);
+_must_use_ int store_token_trim(struct store *s, int64_t user_id, enum token_kind kind,
+                                unsigned keep, unsigned char ret_hash[TOKEN_HASH_BYTES]);
 _must_use_ int store_token_purge(struct store *s, uint64_t now_ms); /* removes the expired */
 
 /* ---- session records ---- */
@@ -96,6 +99,7 @@ struct store_session {
         char verdict[16];
         uint64_t wall_ms, cpu_ms, peak_bytes, end_offset;
 };
-_must_use_ int store_session_put(struct store *s, const struct store_session *r); /* insert or replace */
-_must_use_ int store_session_remove(struct store *s, const char *id);             /* 0 also if none */
+_must_use_ int store_session_put(struct store *s,
+                                 const struct store_session *r);      /* insert or replace */
+_must_use_ int store_session_remove(struct store *s, const char *id); /* 0 also if none */
 _must_use_ int store_session_list(struct store *s, struct store_session **ret, size_t *ret_n);

@@ -84,10 +84,7 @@ _must_use_ int statement_finish(struct conn *c, sqlite3_stmt *st);
 /* A column into to[size]. -EIO: it does not fit, so it is not ours. */
 _must_use_ int column_text(sqlite3_stmt *st, int column, char *to, size_t size);
 
-/* 0 or -errno for a result of SQLite on this connection. */
-int store_error(sqlite3 *db, int rc);
-
-/* The same, and words if ret_error is not NULL; a file that is damaged or no database is -EINVAL then. */
+/* 0 or -errno for a result of SQLite on this connection, and words if ret_error is not NULL; a file that is damaged or no database is -EINVAL then. */
 _must_use_ int store_complain(struct conn *c, int rc, char **ret_error);
 
 /* Checks whose file it is, its version and its integrity, and migrates it. -EINVAL and words. */

@@ -14,7 +14,6 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/str.h"
 #include "config/config.h"
 #include "config/settings.h"
 
@@ -24,7 +23,7 @@ static char file[64];
 static void write_file(const char *text, size_t n) {
         FILE *f = fopen(file, "w");
 
-        assert_non_null(f);
+        CHECK(f != NULL);
         assert_int_equal(fwrite(text, 1, n, f), n);
         assert_int_equal(fclose(f), 0);
 }
@@ -104,7 +103,10 @@ static const struct bad bad[] = {
          "[run]\nwall_ms = 18446744073709551617\n",
          {0},
          {"run.wall_ms", "0 or 100"}},
-        {"0 where it is no limit", "[limits]\nsockets_per_user = 0\n", {0}, {"limits.sockets_per_user = 0", "1 to"}},
+        {"0 where it is no limit",
+         "[limits]\nsockets_per_user = 0\n",
+         {0},
+         {"limits.sockets_per_user = 0", "1 to"}},
         {"below a limit that may be 0",
          "[run]\nwall_ms = 99\n",
          {0},
@@ -339,7 +341,7 @@ static char *printed(const struct config *c) {
         size_t n = 0;
         FILE *f = open_memstream(&text, &n);
 
-        assert_non_null(f);
+        CHECK(f != NULL);
         config_print(c, f);
         assert_int_equal(fclose(f), 0);
         return text;
@@ -459,14 +461,13 @@ static void test_memory_that_ends_is_said_so(void **state) {
 
 /* docs/configuration.md is the published list: a row a setting, in the same order, and no other. */
 static void test_published_list_is_the_table(void **state) {
-        _cleanup_(fd_closep) int fd = -1;
         _cleanup_(freep) char *text = NULL;
         const struct setting *s;
         size_t n, rows = 0, settings = 0;
         FILE *f = fopen("docs/configuration.md", "r");
 
         (void)state;
-        assert_non_null(f);
+        CHECK(f != NULL);
         assert_int_equal(fd_read_file(fileno(f), 1 << 20, &text, &n), 0);
         fclose(f);
         for (const char *p = text; (p = strstr(p, "\n| `")); p++)

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/macros.h"
-
 struct temp_dir {
         char path[64];
 };

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,7 +13,6 @@
 #include <cmocka.h>
 
 #include "base/fd.h"
-#include "base/str.h"
 #include "store/datadir.h"
 #include "temp_dir.h"
 

@@ -15,7 +15,6 @@
 #include <sqlite3.h>
 
 #include "base/fd.h"
-#include "base/str.h"
 #include "store/store.h"
 #include "temp_dir.h"
 

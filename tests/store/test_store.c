@@ -277,8 +277,8 @@ static void test_of_two_who_take_one_link_one_gets_it(void **state) {
         pthread_barrier_t start;
 
         (void)state;
-        for (unsigned char i = 0; i < LINKS; i++) {
-                links[i] = token(u.id, TOKEN_LINK, i);
+        for (int i = 0; i < LINKS; i++) {
+                links[i] = token(u.id, TOKEN_LINK, (unsigned char)i);
                 assert_int_equal(store_token_add(s, &links[i]), 0);
         }
         assert_int_equal(pthread_barrier_init(&start, NULL, TAKERS), 0);
