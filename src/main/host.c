@@ -42,7 +42,7 @@ static int check_programs(const struct host *h, char **ret_error) {
 
         for (size_t i = 0; i < ELEMENTS(ours) && r == 0; i++) {
                 _cleanup_(freep) char *path = str_printf("%s/%s", h->exec_dir, ours[i]);
-                r = path ? reach_check(ours[i], path, X_OK, user, ret_error) : -ENOMEM;
+                r = path ? reach_check_program(ours[i], path, user, ret_error) : -ENOMEM;
         }
         if (r == 0)
                 r = reach_check("sandbox.bwrap", h->config->bwrap, X_OK, user, ret_error);

@@ -34,23 +34,38 @@ static struct reach_answer walk(char *path, int access) {
                                      n};
 }
 
-static _Noreturn void child(int to, char *path, int access, uid_t uid) {
+/* What is asked: about a path, or about an open file of that path. */
+struct reach_question {
+        char *path;
+        int fd; /* -1: the path is walked */
+        int access;
+        uid_t uid;
+};
+
+static struct reach_answer answer(const struct reach_question *q) {
+        if (q->fd < 0)
+                return walk(q->path, q->access);
+        int r = faccessat(q->fd, "", q->access, AT_EMPTY_PATH | AT_EACCESS);
+        return (struct reach_answer){r < 0 ? errno : 0, strlen(q->path)};
+}
+
+static _Noreturn void child(int to, const struct reach_question *q) {
         struct reach_answer a = {EPERM, 0};
 
-        if (setgroups(0, NULL) == 0 && setresgid(uid, uid, uid) == 0 &&
-            setresuid(uid, uid, uid) == 0)
-                a = walk(path, access);
+        if (setgroups(0, NULL) == 0 && setresgid(q->uid, q->uid, q->uid) == 0 &&
+            setresuid(q->uid, q->uid, q->uid) == 0)
+                a = answer(q);
         _exit(fd_write_all(to, &a, sizeof a) < 0);
 }
 
-static int ask_as(char *path, int access, uid_t uid, struct reach_answer *ret) {
+static int ask_as(const struct reach_question *q, struct reach_answer *ret) {
         int ends[2];
 
         if (pipe2(ends, O_CLOEXEC) < 0)
                 return -errno;
         pid_t pid = fork();
         if (pid == 0)
-                child(ends[1], path, access, uid);
+                child(ends[1], q);
         int r = pid < 0 ? -errno : 0;
         fd_close(ends[1]);
         if (r == 0)
@@ -61,29 +76,44 @@ static int ask_as(char *path, int access, uid_t uid, struct reach_answer *ret) {
         return r;
 }
 
-static int look(const char *what, char *path, int access, uid_t uid, char **ret_error) {
+static int look(const char *what, const struct reach_question *q, char **ret_error) {
         struct reach_answer a = {0};
         int r = 0;
 
         if (geteuid() == 0)
-                r = ask_as(path, access, uid, &a);
+                r = ask_as(q, &a);
         else
-                a = walk(path, access);
+                a = answer(q);
         if (r < 0 || a.error == 0)
                 return r;
         if (geteuid() == 0)
-                *ret_error = str_printf("%s: %s cannot be reached by uid %u: %.*s: %s", what, path,
-                                        uid, (int)a.n, path, strerror(a.error));
+                *ret_error = str_printf("%s: %s cannot be reached by uid %u: %.*s: %s", what,
+                                        q->path, q->uid, (int)a.n, q->path, strerror(a.error));
         else
-                *ret_error = str_printf("%s: %s cannot be reached: %.*s: %s", what, path, (int)a.n,
-                                        path, strerror(a.error));
+                *ret_error = str_printf("%s: %s cannot be reached: %.*s: %s", what, q->path, (int)a.n,
+                                        q->path, strerror(a.error));
         return *ret_error ? -EINVAL : -ENOMEM;
 }
 
 int reach_check(const char *what, const char *path, int access, uid_t uid, char **ret_error) {
         _cleanup_(freep) char *copy = strdup(path);
 
-        return copy ? look(what, copy, access, uid, ret_error) : -ENOMEM;
+        if (!copy)
+                return -ENOMEM;
+        return look(what, &(struct reach_question){copy, -1, access, uid}, ret_error);
+}
+
+int reach_check_program(const char *what, const char *path, uid_t uid, char **ret_error) {
+        _cleanup_(freep) char *copy = strdup(path);
+        _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+        if (!copy)
+                return -ENOMEM;
+        if (fd < 0) {
+                *ret_error = str_printf("%s: %s: %s", what, path, strerror(errno));
+                return *ret_error ? -EINVAL : -ENOMEM;
+        }
+        return look(what, &(struct reach_question){copy, fd, X_OK, uid}, ret_error);
 }
 
 int reach_check_folder(const char *what, const char *path, uid_t uid, char **ret_error) {
@@ -97,5 +127,5 @@ int reach_check_folder(const char *what, const char *path, uid_t uid, char **ret
                         return 0; /* the root is left, and that is reached */
                 *slash = '\0';
         }
-        return look(what, copy, X_OK, uid, ret_error);
+        return look(what, &(struct reach_question){copy, -1, X_OK, uid}, ret_error);
 }

@@ -17,5 +17,9 @@
 _must_use_ int reach_check(const char *what, const char *path, int access, uid_t uid,
                            char **ret_error);
 
+/* The same for a program of ours, which the spawner opens while it may and starts by its descriptor: it
+ * may lie beneath folders that uid cannot enter, but its mode must let uid execute it. */
+_must_use_ int reach_check_program(const char *what, const char *path, uid_t uid, char **ret_error);
+
 /* The same for a folder that need not be there yet: as far as it exists. */
 _must_use_ int reach_check_folder(const char *what, const char *path, uid_t uid, char **ret_error);

@@ -104,8 +104,29 @@ static void test_a_folder_need_not_be_there_yet(void **state) {
         assert_int_equal(chmod(shut, 0700), 0);
 }
 
+/* A clone beneath root's own folder serves as it is: the spawner starts our programs by descriptor. */
+static void test_a_program_of_ours_may_lie_beneath_a_shut_folder(void **state) {
+        char *words = NULL;
+
+        (void)state;
+        if (geteuid() == 0) {
+                assert_int_equal(chmod(shut, 0700), 0);
+                assert_int_equal(reach_check_program("latch-hold", file, SOMEBODY, &words), 0);
+        }
+        assert_int_equal(chmod(file, 0644), 0);
+        assert_int_equal(reach_check_program("latch-hold", file, SOMEBODY, &words), -EINVAL);
+        assert_non_null(strstr(words, file));
+        free(words);
+        assert_int_equal(reach_check_program("latch-hold", "/none/x", SOMEBODY, &words), -EINVAL);
+        assert_non_null(strstr(words, "/none/x"));
+        free(words);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(
+                        test_a_program_of_ours_may_lie_beneath_a_shut_folder, make_tree,
+                        remove_tree),
                 cmocka_unit_test_setup_teardown(test_the_part_that_is_shut_is_named, make_tree,
                                                 remove_tree),
                 cmocka_unit_test_setup_teardown(test_what_is_missing_is_named, make_tree,
