@@ -27,7 +27,8 @@ bool frames_inside(const struct frames *f) {
         return f->head_n > 0;
 }
 
-bool frames_close_code_valid(unsigned code) {
+/* Codes that may stand in a frame: 7.4, and the IANA registry of 2024. */
+static bool code_valid(unsigned code) {
         if (code >= 3000 && code <= 4999)
                 return true;
         return code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006;
@@ -221,7 +222,7 @@ static void end_close(struct frames *f, struct frames_event *ret) {
         struct frames_utf8 u = {.need = 0};
         unsigned code = f->at >= 2 ? (unsigned)f->control[0] << 8 | f->control[1] : 1000;
 
-        if (f->at == 1 || !frames_close_code_valid(code)) {
+        if (f->at == 1 || !code_valid(code)) {
                 bad(f, ret, 1002, "a close code is none");
                 return;
         }

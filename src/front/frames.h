@@ -74,6 +74,3 @@ bool frames_inside(const struct frames *f);
 /* The header of a frame to the client, FIN set, unmasked. Its size: 2, 4 or 10. */
 #define FRAMES_HEADER_MAX 10
 size_t frames_header(unsigned char to[FRAMES_HEADER_MAX], unsigned opcode, uint64_t n);
-
-/* Close codes that may stand in a frame (RFC 6455 7.4, and the IANA registry of 2024). */
-bool frames_close_code_valid(unsigned code);

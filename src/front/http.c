@@ -16,7 +16,7 @@ const char *http_header(const struct request *r, const char *name) {
         return judge_header(r->ri, name);
 }
 
-const char *http_reason(int status) {
+static const char *reason_of(int status) {
         static const struct {
                 int status;
                 const char *reason;
@@ -75,7 +75,7 @@ static int add_head(const struct request *r, const struct answer *a, struct buf 
         e = buf_addf(to,
                      "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: close\r\nX-Request-Id: %llx\r\n"
                      "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n",
-                     a->status, http_reason(a->status), date, (unsigned long long)r->number);
+                     a->status, reason_of(a->status), date, (unsigned long long)r->number);
         if (e == 0 && a->type)
                 e = buf_addf(to, "Content-Type: %s\r\n", a->type);
         if (e == 0 && a->status != 204 && a->status != 304)

@@ -41,8 +41,6 @@ struct answer {
         size_t n;
 };
 
-const char *http_reason(int status); /* "Not Found" */
-
 /* Each of these answers, once, in one piece. What the client does not take is its own loss. */
 void http_answer(struct request *r, const struct answer *a);
 void http_json(struct request *r, int status, json_t *body, const char *headers); /* steals body */

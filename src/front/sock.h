@@ -22,7 +22,6 @@ struct pump;
 struct account;
 
 #define SOCK_READ_BYTES 16384u
-#define SOCK_REASON_MAX 123u
 #define SOCK_CLOSE_NS   1000000000ull /* how long a close frame may take to leave and be answered */
 
 struct sock {
@@ -84,7 +83,7 @@ void sock_reclaim(struct registry_item *item);
 
 /* Any thread. Queue a frame; one that does not fit closes the socket with 1008. */
 void sock_send(struct sock *c, unsigned opcode, const void *data, size_t n);
-/* Any thread. Say goodbye; the first one counts. reason: at most SOCK_REASON_MAX bytes. */
+/* Any thread. Say goodbye; the first one counts. reason: at most 123 bytes. */
 void sock_close(struct sock *c, unsigned code, const char *reason);
 /* Any thread. End it now: both directions are shut down, its thread wakes up. */
 void sock_cut(struct sock *c);

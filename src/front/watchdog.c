@@ -143,10 +143,6 @@ bool watch_fired(const struct watch *w) {
         return atomic_load(&w->fired);
 }
 
-int watch_fd(const struct watch *w) {
-        return w->fd;
-}
-
 struct watch *watch_free(struct watch *w) {
         if (!w)
                 return NULL;

@@ -23,6 +23,5 @@ struct watchdog *watchdog_free(
 _must_use_ int watch_new(struct watchdog *d, int fd, struct watch **ret);
 void watch_until(struct watch *w, uint64_t deadline_ns); /* monotonic; 0: not now */
 bool watch_fired(const struct watch *w);
-int watch_fd(const struct watch *w);       /* to look at or send to, while the watch lives */
 struct watch *watch_free(struct watch *w); /* NULL is fine; returns NULL */
 DEFINE_CLEANUP(struct watch, watch_free)
