@@ -236,6 +236,7 @@ int server_start(struct server *s, uint64_t deadline_ns) {
         if (r < 0) {
                 fprintf(stderr, "latch-bench: latchd did not start: %s\n", strerror(-r));
                 show_log(s);
+                process_end(&s->latchd);
                 if (server_end(s) < 0)
                         fprintf(stderr, "latch-bench: and what it left could not be removed\n");
         }
