@@ -84,7 +84,7 @@ endef
 NESTED_TABLE := -DLATCH_CLASSES_HEADER='"../../tests/latch/nested_classes.h"'
 
 # The objects linked into static programs must not carry a sanitizer: those variants take them from rel.
-FAULT_CALLS := malloc calloc realloc strdup write fsync ftruncate memfd_create socketpair sendmsg recvmsg eventfd \
+FAULT_CALLS := malloc calloc realloc strdup write fsync ftruncate64 memfd_create socketpair sendmsg recvmsg eventfd \
                fork pthread_create
 FAULT_WRAP  := $(FAULT_CALLS:%=-Wl,--wrap=%)
 

@@ -60,7 +60,7 @@ WRAP(int, pthread_create, strike_errno, strike_errno,
      (pthread_t * t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg),
      (t, attr, fn, arg))
 WRAP(int, fsync, -1, strike_errno, (int fd), (fd))
-WRAP(int, ftruncate, -1, strike_errno, (int fd, off_t n), (fd, n))
+WRAP(int, ftruncate64, -1, strike_errno, (int fd, off_t n), (fd, n))
 WRAP(int, memfd_create, -1, strike_errno, (const char *name, unsigned flags), (name, flags))
 WRAP(int, socketpair, -1, strike_errno, (int d, int t, int p, int *sv), (d, t, p, sv))
 WRAP(ssize_t, sendmsg, -1, strike_errno, (int fd, const struct msghdr *m, int flags),
