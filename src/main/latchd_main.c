@@ -246,9 +246,25 @@ static int serve(const struct config *config) {
         return d.status;
 }
 
+/* Whoever started us with one of these closed would find log lines in the store, which had got its number. */
+static int hold_standard_fds(void) {
+        int fd;
+
+        do
+                fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        while (fd >= 0 && fd <= STDERR_FILENO);
+        if (fd < 0)
+                return -errno;
+        fd_close(fd);
+        return 0;
+}
+
 int main(int argc, char **argv) {
         struct config config;
         char *words = NULL;
+
+        if (hold_standard_fds() < 0)
+                return EXIT_FAILURE;
 
         int r = config_load(argc, argv, &config, &words);
         if (r < 0)

@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "base/random.h"
-#include "base/str.h"
 #include "workspace/workspace.h"
 
 int people_add(const struct people *p, const char *name, enum role role, const char *password,

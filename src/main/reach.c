@@ -90,8 +90,8 @@ static int look(const char *what, const struct reach_question *q, char **ret_err
                 *ret_error = str_printf("%s: %s cannot be reached by uid %u: %.*s: %s", what,
                                         q->path, q->uid, (int)a.n, q->path, strerror(a.error));
         else
-                *ret_error = str_printf("%s: %s cannot be reached: %.*s: %s", what, q->path, (int)a.n,
-                                        q->path, strerror(a.error));
+                *ret_error = str_printf("%s: %s cannot be reached: %.*s: %s", what, q->path,
+                                        (int)a.n, q->path, strerror(a.error));
         return *ret_error ? -EINVAL : -ENOMEM;
 }
 

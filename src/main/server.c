@@ -6,7 +6,6 @@
 
 #include "api/api.h"
 #include "base/log.h"
-#include "base/str.h"
 #include "front/front.h"
 #include "front/pump.h"
 #include "latch/rcu.h"

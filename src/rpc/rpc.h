@@ -21,17 +21,18 @@
 
 /* A handler's view of the request that it carries out. */
 struct rpc_request {
-        struct port *port;         /* the socket it came from; alive for the call */
-        struct account *account;   /* of the port's identity */
-        struct session *session;   /* of a session.* method with a "session" or "channel" param, referenced by rpc */
-        json_t *params;            /* an object that the method's schema has passed; borrowed */
-        uint64_t number;           /* for log lines: req= */
-        /* set by the handler: */
-        void (*after_reply)(struct rpc_request *r); /* of success: runs once the reply is queued, before the next thing */
+        struct port *port;       /* the socket it came from; alive for the call */
+        struct account *account; /* of the port's identity */
+        struct session *session; /* of a method that goes by session or channel; rpc's reference */
+        json_t *params;          /* an object that the method's schema has passed; borrowed */
+        uint64_t number;         /* for log lines: req= */
+
+        /* Set by the handler. after_reply: of success; runs once the reply is queued, before the next thing. */
+        void (*after_reply)(struct rpc_request *r);
         void *after_arg;
-        char code[24];             /* a wire code of data.code that says more than errno; "" = by errno */
-        char message[256];         /* what to tell the user */
-        json_t *data;              /* further members of error.data; stolen */
+        char code[24];     /* a wire code of data.code that says more than errno; "" = by errno */
+        char message[256]; /* what to tell the user */
+        json_t *data;      /* further members of error.data; stolen */
 };
 
 /* 0 and *ret (a new reference; NULL means {}), or -errno: turned into the wire's code by the one table
@@ -39,7 +40,8 @@ struct rpc_request {
 typedef int rpc_handler(struct rpc_request *r, json_t **ret);
 
 /* The handler's words for an error: `return rpc_fail(r, -EBUSY, "busy", "that file is running");` code may be NULL. */
-int rpc_fail(struct rpc_request *r, int error, const char *code, const char *fmt, ...) _printf_(4, 5);
+int rpc_fail(struct rpc_request *r, int error, const char *code, const char *fmt, ...)
+        _printf_(4, 5);
 
 /* One letter a type: s string without NUL, S string that may hold one (read its length, too), i integer >= 0,
  * n number, b boolean, o object of strings, a array of strings, O object that the handler looks into. */
@@ -49,13 +51,18 @@ struct rpc_param {
         bool required;
 };
 #define RPC_PARAMS_MAX 16
+
+/* Whose strand a request goes to: session.* requests of one session are carried out in order. */
+enum rpc_order { RPC_ANY, RPC_BY_SESSION, RPC_BY_CHANNEL };
+
 struct rpc_method {
         const char *name;
-        enum role least;                           /* role that is needed */
-        enum { RPC_ANY, RPC_BY_SESSION, RPC_BY_CHANNEL } order; /* whose strand: session.* of one in order */
-        struct rpc_param params[RPC_PARAMS_MAX];   /* ends with name NULL; others are refused (-32602) */
+        enum role least; /* role that is needed */
+        enum rpc_order order;
+        /* Ends with name NULL; others are refused (-32602). */
+        struct rpc_param params[RPC_PARAMS_MAX];
         rpc_handler *handle;
-        void *context;                             /* for the handler: rpc_context(r) */
+        void *context; /* for the handler: rpc_context(r) */
 };
 void *rpc_context(const struct rpc_request *r);
 
@@ -67,7 +74,8 @@ struct rpc_deps {
 };
 _must_use_ int rpc_new(const struct rpc_deps *deps, struct rpc **ret);
 struct rpc *rpc_free(struct rpc *rpc);
-_must_use_ int rpc_add(struct rpc *rpc, const struct rpc_method *m); /* copied; 0, -EEXIST, -ENOMEM */
+/* m is copied. 0, -EEXIST, -EUSERS, -ENOMEM. */
+_must_use_ int rpc_add(struct rpc *rpc, const struct rpc_method *m);
 bool rpc_remove(struct rpc *rpc, const char *name);
 
 /* One text message from a client: decoded, judged, queued; replies go to the port. Notifications

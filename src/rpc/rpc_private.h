@@ -5,8 +5,10 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <jansson.h>
 
@@ -27,11 +29,21 @@ enum rpc_number {
         RPC_SERVER = -32000, /* with data.code */
 };
 
+struct rpc {
+        struct pool *pool;
+        struct sessions *sessions;
+        struct registry *methods; /* of rpc_method_item */
+        uint64_t queued_ns;
+        _Atomic uint64_t number;
+};
+
 struct rpc_method_item {
         struct registry_item item;
         struct rpc_method m; /* its strings lie behind it */
         char strings[];
 };
+
+void rpc_method_reclaim(struct registry_item *item); /* the registry's */
 
 /* A request or notification taken apart. */
 struct rpc_call {

@@ -261,3 +261,16 @@ test('a killed server leaves a stale port file and socket; the next start minds 
   assert.notEqual(next.port, 1);
   assert.equal((await next.fetch('/healthz')).status, 200);
 });
+
+test('started with its standard descriptors closed, it keeps its store clean of log lines', async (t) => {
+  const s = new Server({ wrap: ['sh', '-c', 'exec "$@" <&- >&- 2>&-', 'sh'] });
+  t.after(() => s.destroy());
+  s.launch();
+  await until(() => fs.existsSync(s.portFile), { what: 'the port file', timeout: 15000 });
+  const [host, port] = fs.readFileSync(s.portFile, 'utf8').trim().split(':');
+  assert.equal((await fetch(`http://${host}:${port}/healthz`)).status, 200);
+  for (const fd of [0, 1, 2])
+    assert.equal(fs.readlinkSync(`/proc/${s.pid}/fd/${fd}`), '/dev/null');
+  assert.equal((await s.stop()).code, 0);
+  assert.ok(!fs.readFileSync(path.join(s.data, 'latch.db'), 'latin1').includes('event='));
+});

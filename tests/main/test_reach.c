@@ -12,7 +12,6 @@
 
 #include <cmocka.h>
 
-#include "base/fd.h"
 #include "main/reach.h"
 
 #define SOMEBODY 70001u
