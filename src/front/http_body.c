@@ -165,7 +165,7 @@ void http_linger(struct request *r) {
         _cleanup_(fd_closep) int fd = -1;
         char sink[4096];
 
-        if (r->body_read || r->ri->content_length <= 0)
+        if (r->body_read || (r->ri->content_length <= 0 && !http_header(r, "Transfer-Encoding")))
                 return;
         fd = peer_dup(r->ri);
         if (fd < 0 || shutdown(fd, SHUT_WR) < 0)

@@ -6,10 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/str.h"
+
+#define GAP_MAX 4096 /* closed descriptors below an open one */
 
 static bool name_of(int (*get)(int, struct sockaddr *, socklen_t *), int fd,
                     struct sockaddr_in *ret) {
@@ -38,18 +39,20 @@ static bool is_peer(int fd, const struct mg_request_info *ri, struct in_addr add
 
 int peer_dup(const struct mg_request_info *ri) {
         struct in_addr address;
-        struct rlimit limit;
+        int closed = 0; /* in a row */
 
-        if (inet_pton(AF_INET, ri->remote_addr, &address) != 1 ||
-            getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        if (inet_pton(AF_INET, ri->remote_addr, &address) != 1)
                 return -ENOTCONN;
-        /* Descriptors are handed out lowest first, so the search ends early where it can succeed. */
-        for (int fd = 0; (rlim_t)fd < MIN(limit.rlim_cur, (rlim_t)1 << 20); fd++) {
+        /* Descriptors are handed out lowest first: the search is short where it can succeed, and ends
+         * where nothing is open any more. */
+        for (int fd = 0; closed < GAP_MAX; fd++) {
+                errno = 0;
                 if (is_peer(fd, ri, address)) {
                         int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
                         return copy < 0 ? -errno : copy;
                 }
+                closed = errno == EBADF ? closed + 1 : 0;
         }
         return -ENOTCONN;
 }
