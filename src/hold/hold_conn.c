@@ -140,6 +140,8 @@ void hold_conn_read(struct hold *h) {
 
                 if (k == -EAGAIN)
                         h->conn.readable = false;
+                else if (k == -ECONNRESET)
+                        continue; /* said once, ahead of what latchd sent before it went: FORGET, maybe */
                 else if (k <= 0 || !obey(h, message, (size_t)k))
                         lose(h);
         }
