@@ -344,6 +344,8 @@ export class Client {
   request(method, params, { timeout = 15000, accept } = {}) {
     const id = this.nextId++;
     return new Promise((resolve, reject) => {
+      if (this.ws.readyState !== WebSocket.OPEN)
+        return reject(new Error(`${method}: the socket is closed: ${this.end?.code} ${this.end?.reason}`));
       const timer = setTimeout(() => {
         this.waiting.delete(id);
         reject(new Error(`no reply to ${method} within ${timeout * slow} ms`));
