@@ -223,7 +223,7 @@ static int adopt_without_record(struct sessions *ss, struct found *f) {
         log_event(LOG_WARN, "session.stray", LOG_S("session", f->id), LOG_E(r));
         if (r != -ENOENT && r != -EPROTO)
                 return r;
-        (void)!holder_tell(f->fd, HOLD_FORGET); /* nobody's */
+        holder_dismiss(f->fd, clock_mono_ns() + HELLO_MS * UINT64_C(1000000)); /* nobody's */
         return 0;
 }
 
@@ -272,7 +272,8 @@ static int adopt_records(struct sessions *ss, struct found *list, size_t n) {
                 r = f ? adopt(ss, f, &records[i]) : adopt_without_holder(ss, &records[i]);
                 if (r == -ENOENT) { /* whose user is gone */
                         if (f)
-                                (void)!holder_tell(f->fd, HOLD_FORGET);
+                                holder_dismiss(f->fd,
+                                               clock_mono_ns() + HELLO_MS * UINT64_C(1000000));
                         r = store_session_remove(ss->deps.store, records[i].id);
                 }
                 if (f)

@@ -56,9 +56,12 @@ void sessions_input(struct sessions *ss, struct port *p, uint32_t channel, uint6
         (void)ss;
         if (!v)
                 return;
-        code = offset > UINT64_MAX - n ? "hole" : judge_input(v);
+        /* What would go round is a hole in any case: its holder says so, and where input goes on. JSON's
+         * readers have no number for such an offset. */
+        n = MIN(n, UINT64_MAX - offset);
+        code = judge_input(v);
         if (code)
-                viewer_refuse(v, offset, code);
+                viewer_refuse(v, MIN(offset, (uint64_t)INT64_MAX), code);
         else
                 send_input(v, offset, data, n);
 }

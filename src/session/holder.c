@@ -80,6 +80,19 @@ int holder_tell(int fd, enum hold_type type) {
                            0);
 }
 
+void holder_dismiss(int fd, uint64_t until_ns) {
+        struct holder_message m;
+        int r = holder_tell(fd, HOLD_FORGET);
+
+        while (r != -EPIPE && clock_mono_ns() < until_ns) {
+                r = holder_receive(fd, &m);
+                if (r == 0)
+                        holder_message_done(&m);
+                else if (r != -EPIPE && holder_wait(fd, POLLIN, until_ns) < 0)
+                        return;
+        }
+}
+
 int holder_wait(int fd, short events, uint64_t until_ns) {
         struct pollfd p = {.fd = fd, .events = events};
 

@@ -33,5 +33,9 @@ void holder_message_done(struct holder_message *m); /* closes what was not taken
 _must_use_ int holder_send(int fd, const void *message, size_t n, const void *tail, size_t tail_n);
 _must_use_ int holder_tell(int fd, enum hold_type type); /* a message that is only a head */
 
+/* Its holder is to end, and is waited for: a socket that is closed with messages unread may take what was said
+ * with it. At most that long. */
+void holder_dismiss(int fd, uint64_t until_ns);
+
 /* Waits until something can be read, or written. 0, -ETIMEDOUT. */
 int holder_wait(int fd, short events, uint64_t until_ns);

@@ -95,6 +95,14 @@ static void dismiss_holder(struct session *s) {
                 session_tell(s, HOLD_FORGET);
 }
 
+static void await_no_holder(struct session *s, uint64_t until_ns) {
+        int r = 0;
+
+        LATCH_GUARD(session, &s->lock);
+        while (r == 0 && s->watched && !s->holder_gone)
+                r = latch_cond_wait_until(&s->changed, &s->lock, until_ns);
+}
+
 int sessions_end_all(struct sessions *ss, unsigned timeout_ms) {
         uint64_t until = clock_mono_ns() + timeout_ms * UINT64_C(1000000);
         struct registry_item **items;
@@ -109,6 +117,8 @@ int sessions_end_all(struct sessions *ss, unsigned timeout_ms) {
         r = wait_for_ends(ss, until);
         for (size_t i = 0; i < n; i++)
                 dismiss_holder(CONTAINER_OF(items[i], struct session, item));
+        for (size_t i = 0; r == 0 && i < n; i++)
+                await_no_holder(CONTAINER_OF(items[i], struct session, item), until);
         registry_list_free(items, n);
         return r;
 }
