@@ -183,16 +183,21 @@ test('as root: a DIR beneath a closed folder is refused, naming the folder', { s
   assert.deepEqual(fs.readdirSync(shut), []);
 });
 
-test('as root: programs beneath a closed folder are refused, naming the folder', { skip: !isRoot && 'needs root' }, async (t) => {
+test('as root: programs beneath a closed folder serve as they are; one that may not be executed is named', { skip: !isRoot && 'needs root' }, async (t) => {
   const dir = tempDir();
   t.after(() => fs.rmSync(dir, { recursive: true, force: true }));
   const shut = path.join(dir, 'shut');
   fs.mkdirSync(shut, { mode: 0o700 });
   for (const name of ['latchd', 'latch-spawn', 'latch-hold', 'latch-init'])
     fs.copyFileSync(program(name), path.join(shut, name));
+  const s = await startServer(t, { bin: shut });
+  const c = await s.client(await s.user('ann'));
+  assert.equal((await c.runProgram('home/a.py', 'print(6 * 7)\n')).text, '42\r\n');
+  await s.stop();
+  fs.chmodSync(path.join(shut, 'latch-hold'), 0o700);
   const r = await runToEnd(path.join(shut, 'latchd'), ['--data', path.join(dir, 'data'), '--listen', '127.0.0.1:0'], { cwd: '/' });
   assert.equal(r.code, 78, r.stderr);
-  assert.ok(r.stderr.includes(`${shut}:`), r.stderr);
+  assert.ok(r.stderr.includes(`${shut}/latch-hold:`), r.stderr);
 });
 
 test('latchctl: users, and a stop that returns once DIR is free', async (t) => {

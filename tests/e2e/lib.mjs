@@ -121,7 +121,8 @@ export class Server {
     return s;
   }
 
-  constructor({ as, config = {}, dir, args = [], env = {}, wrap = [] } = {}) {
+  constructor({ as, config = {}, dir, args = [], env = {}, wrap = [], bin = binDir() } = {}) {
+    this.bin = bin; // where latchd and what it starts lie
     this.ordinary = isRoot && as === 'ordinary';
     this.uid = this.ordinary ? ORDINARY_UID : process.getuid();
     this.ownsDir = !dir;
@@ -132,6 +133,7 @@ export class Server {
     this.args = args;
     this.listen = '127.0.0.1:0'; // to come back to the same place: `127.0.0.1:${server.port}`
     this.env = env;
+    this.bin = bin ?? binDir(); // the folder of the programs
     this.wrap = wrap; // a program before latchd, e.g. ['prlimit', '--nofile=100']
     this.stdout = '';
     this.stderr = '';
@@ -147,7 +149,7 @@ export class Server {
   }
 
   launch() {
-    const argv = [...this.wrap, program('latchd'), '--data', this.data, '--listen', this.listen,
+    const argv = [...this.wrap, path.join(this.bin, 'latchd'), '--data', this.data, '--listen', this.listen,
       '--port-file', this.portFile, '--config', this.configFile, ...this.args];
     const ids = this.ordinary ? { uid: ORDINARY_UID, gid: ORDINARY_UID } : {};
     this.began = Date.now();
