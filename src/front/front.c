@@ -243,7 +243,13 @@ int front_listen(struct front *f, char *address, size_t size, char **ret_error) 
         return 0;
 }
 
-static void close_all(struct front *f, unsigned code) {
+void front_say_goodbye(struct front *f, struct sock *c) {
+        unsigned code = atomic_load(&f->stop_code);
+
+        sock_close(c, code, code == 1012 ? "restarting" : "the server ends");
+}
+
+static void close_all(struct front *f) {
         struct registry_item **items = NULL;
         size_t n = 0;
 
@@ -253,7 +259,7 @@ static void close_all(struct front *f, unsigned code) {
                 struct sock *c = sock_of_item(items[i]);
 
                 if (c)
-                        sock_close(c, code, code == 1012 ? "restarting" : "the server ends");
+                        front_say_goodbye(f, c);
                 sock_unref(c);
         }
         registry_list_free(items, n);
@@ -264,8 +270,9 @@ void front_stop(struct front *f, unsigned close_code) {
 
         if (!f->http)
                 return;
+        atomic_store(&f->stop_code, close_code);
         atomic_store(&f->stopping, true);
-        close_all(f, close_code);
+        close_all(f);
         while (atomic_load(&f->sockets) > 0 && clock_mono_ms() < until)
                 usleep(STOP_LOOK_MS * 1000);
         peer_shut_all(f->port);

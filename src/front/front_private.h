@@ -27,9 +27,13 @@ struct front {
         uint64_t piece_ns;           /* fixed: how long a client may take for a piece of a body */
         atomic_uint sockets;         /* seats taken */
         _Atomic uint64_t numbers;    /* requests and sockets: req=, socket= */
+        atomic_uint stop_code;       /* what sockets are told */
         atomic_bool stopping;        /* admit no one */
         uint64_t started_ms;         /* fixed: real time */
 };
+
+/* The close frame of a stop: stopping is set. */
+void front_say_goodbye(struct front *f, struct sock *c);
 
 static inline uint64_t front_number(struct front *f) {
         return atomic_fetch_add(&f->numbers, 1) + 1;

@@ -186,7 +186,7 @@ void ws_ready(struct mg_connection *conn, void *cbdata) {
                 send_hello(c, f->deps.config);
         pump_wake(c->pump, c);
         if (atomic_load(&f->stopping)) /* front_stop may have looked before we were there */
-                sock_close(c, 1012, "the server is shutting down");
+                front_say_goodbye(f, c);
         reader_run(c, &(struct reader_to){f->deps.rpc, f->deps.sessions});
         if (!c->echo)
                 port_close(&c->port);
