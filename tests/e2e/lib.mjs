@@ -122,7 +122,6 @@ export class Server {
   }
 
   constructor({ as, config = {}, dir, args = [], env = {}, wrap = [], bin = binDir() } = {}) {
-    this.bin = bin; // where latchd and what it starts lie
     this.ordinary = isRoot && as === 'ordinary';
     this.uid = this.ordinary ? ORDINARY_UID : process.getuid();
     this.ownsDir = !dir;
