@@ -132,7 +132,7 @@ export class Server {
     this.args = args;
     this.listen = '127.0.0.1:0'; // to come back to the same place: `127.0.0.1:${server.port}`
     this.env = env;
-    this.bin = bin ?? binDir(); // the folder of the programs
+    this.bin = bin; // the folder of the programs
     this.wrap = wrap; // a program before latchd, e.g. ['prlimit', '--nofile=100']
     this.stdout = '';
     this.stderr = '';
