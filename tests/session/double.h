@@ -189,8 +189,11 @@ static void *double_main(void *arg) {
 
         while (!atomic_load(&h->stop)) {
                 atomic_fetch_add(&h->turns, 1);
-                struct pollfd p[2] = {{.fd = h->listen_fd, .events = POLLIN},
-                                      {.fd = h->deaf ? -1 : h->conn, .events = POLLIN}};
+                struct pollfd p[2] = {{.events = POLLIN}, {.events = POLLIN}};
+                HELD(h) {
+                        p[0].fd = h->listen_fd;
+                        p[1].fd = h->deaf ? -1 : h->conn;
+                }
                 if (poll(p, 2, 5) <= 0)
                         continue;
                 HELD(h) {

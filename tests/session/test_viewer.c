@@ -208,7 +208,7 @@ static void test_a_driver_with_a_gap_does_not_hang_the_program(void **state) {
         double_write_all(holder, RING_OUTPUT, bytes, ring / 2);
         /* It takes the seat from the beginning, most of which is gone; and it acknowledges nothing. */
         n1 = client_attach(a, session, SESSION_ROLE_DRIVER, "a", NULL);
-        AWAIT(a, n1, ch->gaps == 1);
+        AWAIT(a, n1, ch->gaps == 1 && ch->out.n == world.config.window_bytes);
         assert_true(double_write(holder, RING_OUTPUT, bytes, 1) == 0); /* what is kept is held */
         assert_true(sessions_ack(world.sessions, &a->port, n1, PEEK(a, n1, ch->gap_bytes) + 65536));
         UNTIL(double_write(holder, RING_OUTPUT, bytes, 1) == 1);
