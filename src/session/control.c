@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/str.h"
 #include "session/port.h"
 #include "session/viewer_private.h"

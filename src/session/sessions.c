@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/str.h"
 #include "session/viewer_private.h"
 
 int sessions_new(const struct sessions_deps *deps, struct sessions **ret) {

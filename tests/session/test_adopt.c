@@ -532,7 +532,7 @@ static void *race(void *arg) {
                                         &joined, &no) <= 0);
                 break;
         case 6: CHECK(session_detach(r->s, &r->c->port, r->channel) <= 0); break;
-        case 7: CHECK(session_close(r->s) <= 0); break;
+        default: CHECK(session_close(r->s) <= 0); break;
         }
         latch_thread_end();
         return NULL;

@@ -173,7 +173,7 @@ static void test_a_second_run_is_busy_and_names_the_first(void **state) {
         AWAIT(client, first.channel, ch->exits == 1);
         assert_int_equal(PEEK(client, first.channel, strcmp(ch->verdict, "stopped")), 0);
         assert_int_equal(try_open(client, &rq, &second, &no), 0); /* at once */
-        assert_int_equal(session_stop(s), 0); /* a stale stop is nobody's */
+        assert_int_equal(session_stop(s), 0);                     /* a stale stop is nobody's */
         assert_int_equal(session_close(s), 0);
         AWAIT(client, second.channel, has(&ch->out, "on"));
         assert_int_equal(try_open(client, &rq, &first, &no), -EBUSY);
@@ -273,7 +273,8 @@ static void test_a_run_executes_what_was_saved_when_it_began(void **state) {
         struct session_request rq = run_of("home/slow.py");
 
         (void)state;
-        save(world.ann, "home/slow.py", "input('go? ')\ndef f():\n    raise ValueError('old')\nf()\n");
+        save(world.ann, "home/slow.py",
+             "input('go? ')\ndef f():\n    raise ValueError('old')\nf()\n");
         uint32_t n = start(client, &rq);
         AWAIT(client, n, has(&ch->out, "go? "));
         save(world.ann, "home/slow.py", "# new\n# new\n# new\n# new\n");
@@ -322,7 +323,8 @@ static void test_a_program_outlives_the_server(void **state) {
         client = client_new(world.ann);
         struct session *s = sessions_find(world.sessions, world.ann, opened.session);
         assert_non_null(s);
-        assert_int_equal(try_open(client, &rq, &opened, &no), -EBUSY); /* its lease was taken again */
+        assert_int_equal(try_open(client, &rq, &opened, &no),
+                         -EBUSY); /* its lease was taken again */
         struct session_join join = {.has_since = true,
                                     .since = at,
                                     .role = SESSION_ROLE_DRIVER,

@@ -29,7 +29,6 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/random.h"
 #include "base/str.h"
 #include "latch/rcu.h"
 #include "latch/thread.h"
@@ -558,12 +557,15 @@ _unused_ static size_t client_channels(struct client *c) {
                 }                                                                                  \
         } while (0)
 
-/* A value of channel `number` now. */
+/* A number of channel `number` now. */
 #define PEEK(c, number, expression)                                                                \
         ({                                                                                         \
-                LATCH_GUARD(outbox, &(c)->lock);                                                   \
-                struct channel *ch = &(c)->channels[number];                                       \
-                expression;                                                                        \
+                uint64_t peek_ = 0;                                                                \
+                LATCH_WITH(outbox, &(c)->lock) {                                                   \
+                        const struct channel *ch = &(c)->channels[number];                         \
+                        peek_ = (uint64_t)(expression);                                            \
+                }                                                                                  \
+                peek_;                                                                             \
         })
 
 _unused_ static bool pool_is_idle(void) {
