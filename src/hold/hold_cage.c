@@ -385,7 +385,9 @@ static void fill_exit(struct hold *h) {
 
         e.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
         e.code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+        /* What a program wrote may be read only after the word of its end: cut is not exited. */
         e.verdict = h->ending                                    ? h->verdict
+                    : h->cut                                     ? HOLD_OUTPUT
                     : WIFSIGNALED(status) && e.signal == SIGXCPU ? HOLD_CPU
                     : WIFSIGNALED(status)                        ? HOLD_KILLED
                                                                  : HOLD_EXITED;

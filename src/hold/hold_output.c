@@ -47,8 +47,10 @@ static ssize_t read_once(struct hold *h, struct hold_source *s, size_t want) {
 
         if (allowed == 0) {
                 k = drop(s);
-                if (k > 0)
+                if (k > 0) {
+                        h->cut = true;
                         hold_cage_end(h, HOLD_OUTPUT);
+                }
         } else {
                 if (ring_writer_space(h->ring, (size_t)MIN((uint64_t)want, allowed), to) == 0)
                         return -EBUSY;
