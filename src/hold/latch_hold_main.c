@@ -23,7 +23,6 @@
 #include "base/str.h"
 #include "hold/hold_private.h"
 
-#define BACKLOG        4
 #define TURNS_AT_LIMIT 16u /* more messages than a socket holds */
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -108,8 +107,6 @@ static int prepare(struct hold *h, const char *id) {
                 r = watch_signals(h);
         if (r == 0)
                 r = hold_watch(h, SETUP_LISTEN, EVENT_LISTEN, EPOLLIN);
-        if (r == 0 && listen(SETUP_LISTEN, BACKLOG) < 0)
-                r = -errno;
         return r;
 }
 

@@ -23,6 +23,7 @@
 #include "spawn/language.h"
 
 #define HIGH_FD 64 /* above every fixed number */
+#define BACKLOG 4
 
 int launch_reopen(int fd, int *ret) {
         char path[32];
@@ -71,8 +72,8 @@ int launch_become(bool root, uid_t uid) {
 
 /* ---- what a holder is given ---- */
 
-/* Bound by us, in a folder that the user cannot enter; listened on by the holder, so that a peer sees
- * whose it is. Through /proc, since a socket's path may have 108 bytes only. */
+/* Bound by us, in a folder that the user cannot enter; listened on as the user, so that a peer sees whose
+ * it is. Through /proc, since a socket's path may have 108 bytes only. */
 static int make_socket(const struct launcher *l, const char *name, int *ret) {
         _cleanup_(fd_closep) int fd =
                 socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -233,6 +234,9 @@ static int become_holder(const struct launcher *l, const struct spawn_spec *spec
                 r = -errno;
         if (r == 0)
                 r = launch_become(l->root, spec->uid);
+        /* Before the holder is even loaded: whoever finds nobody listening takes the session for dead. */
+        if (r == 0 && listen(SETUP_LISTEN, BACKLOG) < 0)
+                r = -errno;
         if (r == 0) {
                 execveat(SETUP_HOLD, "", (char **)(uintptr_t)argv, env, AT_EMPTY_PATH);
                 r = -errno;

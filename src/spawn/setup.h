@@ -16,7 +16,7 @@
 enum setup_fd {
         SETUP_CONN =
                 3, /* the first connection to latchd; in the cage: the holder's end of init's socket */
-        SETUP_LISTEN, /* bound to DIR/sessions/ID.sock, not listening yet */
+        SETUP_LISTEN, /* listens on DIR/sessions/ID.sock, as the user */
         SETUP_DATA,   /* ring */
         SETUP_CONTROL,
         SETUP_WAKE, /* eventfd */
