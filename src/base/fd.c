@@ -176,6 +176,15 @@ static size_t take_fds(struct msghdr *msg, int *fds, size_t room) {
         return came;
 }
 
+/* Cut off with room left in the control message: it was our table of descriptors that was full. */
+static int judge(int flags, size_t came, size_t room) {
+        if (came > room || ((flags & MSG_CTRUNC) && came == FD_PASS_MAX))
+                return -EPROTO;
+        if (flags & MSG_TRUNC)
+                return -EMSGSIZE;
+        return flags & MSG_CTRUNC ? -EMFILE : 0;
+}
+
 ssize_t fd_recv(int sock, void *data, size_t n, int *fds, size_t *nfds, int flags) {
         union control control;
         struct iovec iov = {.iov_base = data, .iov_len = n};
@@ -193,10 +202,11 @@ ssize_t fd_recv(int sock, void *data, size_t n, int *fds, size_t *nfds, int flag
                 return -errno;
 
         size_t came = take_fds(&msg, fds, room);
-        if (came > room || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+        int r = judge(msg.msg_flags, came, room);
+        if (r < 0) {
                 for (size_t i = 0; i < MIN(came, room); i++)
                         fd_close(fds[i]);
-                return came > room ? -EPROTO : -EMSGSIZE;
+                return r;
         }
         if (nfds)
                 *nfds = came;

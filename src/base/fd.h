@@ -46,6 +46,7 @@ _must_use_ int fd_send(int sock, const void *data, size_t n, const int *fds, siz
 
 /* One message into data (at most n bytes; a longer one is -EMSGSIZE). Received descriptors are
  * close-on-exec; *nfds says how many there is room for and becomes how many came; more than that are
- * closed and the message is -EPROTO. pass fds NULL, nfds NULL to refuse any.
+ * closed and the message is -EPROTO. pass fds NULL, nfds NULL to refuse any. -EMFILE: descriptors came
+ * that this process, or the system, has no number left for; they are lost, and the message with them.
  * The message's size, 0 at the end of the stream, -EAGAIN, -errno. */
 _must_use_ ssize_t fd_recv(int sock, void *data, size_t n, int *fds, size_t *nfds, int flags);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -311,6 +312,45 @@ static void test_a_message_that_is_too_long_is_refused_with_its_descriptors(void
         assert_int_equal(open_fds(), before);
 }
 
+/* The first number that is free is the limit: none more can come in. */
+static void limit_to_what_is_open(struct rlimit *before) {
+        _cleanup_(fd_closep) int next = dup(STDERR_FILENO);
+
+        assert_true(next >= 0);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, before), 0);
+        struct rlimit less = {(rlim_t)next, before->rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &less), 0);
+}
+
+static void test_a_full_table_of_descriptors_is_our_own_fault(void **state) {
+        int sv[2], got[2], sent[2] = {STDOUT_FILENO, STDERR_FILENO};
+        unsigned before = open_fds();
+        struct rlimit usual;
+        char text[4];
+        size_t n = 2;
+
+        (void)state;
+        pair_of(sv);
+        assert_int_equal(fd_send(sv[0], "all", 3, sent, 2, 0), 0);
+        limit_to_what_is_open(&usual);
+        assert_int_equal(fd_recv(sv[1], text, sizeof text, got, &n, 0), -EMFILE);
+        assert_int_equal(fd_send(sv[0], "long!", 5, sent, 2, 0), 0);
+        assert_int_equal(fd_recv(sv[1], text, sizeof text, got, &n, 0), -EMSGSIZE);
+        assert_int_equal(fd_send(sv[0], "none", 4, NULL, 0, 0), 0);
+        assert_int_equal(fd_recv(sv[1], text, sizeof text, got, &n, 0), 4);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+
+        n = 2;
+        assert_int_equal(fd_send(sv[0], "all", 3, sent, 2, 0), 0);
+        assert_int_equal(fd_recv(sv[1], text, sizeof text, got, &n, 0), 3);
+        assert_int_equal(n, 2);
+        for (int i = 0; i < 2; i++)
+                fd_close(got[i]);
+        fd_close(sv[0]);
+        fd_close(sv[1]);
+        assert_int_equal(open_fds(), before);
+}
+
 static void test_a_socket_says_when_it_is_full_empty_or_closed(void **state) {
         char text[1024] = "";
         int sv[2], r = 0;
@@ -345,6 +385,7 @@ int main(void) {
                 cmocka_unit_test(test_descriptors_arrive_with_their_message),
                 cmocka_unit_test(test_more_descriptors_than_wanted_are_closed),
                 cmocka_unit_test(test_a_message_that_is_too_long_is_refused_with_its_descriptors),
+                cmocka_unit_test(test_a_full_table_of_descriptors_is_our_own_fault),
                 cmocka_unit_test(test_a_socket_says_when_it_is_full_empty_or_closed),
         };
 
