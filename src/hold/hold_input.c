@@ -125,7 +125,12 @@ static uint32_t take(struct hold *h, struct input_key *k, uint64_t offset, const
         bytes += known;
         n -= known;
         hold_clocks_active(h);
-        return push(h, k, bytes, n) < n ? HOLD_REFUSED_FULL : 0;
+        size_t done = push(h, k, bytes, n);
+        if (done < n) { /* the program may have read by now */
+                hold_input_write(h);
+                done += push(h, k, bytes + done, n - done);
+        }
+        return done < n ? HOLD_REFUSED_FULL : 0;
 }
 
 void hold_input_take(struct hold *h, const struct hold_input *m, const char *bytes, size_t n) {

@@ -147,9 +147,11 @@ _unused_ static int world_teardown(void **state) {
 
 /* Runs the tests as root, if we are, and then in a child as an ordinary user. */
 _unused_ static int run_as_both(int (*run)(void)) {
-        int failed = run(), status = 0;
+        int failed, status = 0;
         char bin[512];
 
+        cmocka_set_test_filter(getenv("ONLY_TEST")); /* a pattern, for one test alone */
+        failed = run();
         if (geteuid() != 0)
                 return failed;
         strcpy(world.dir, "/tmp/latch-test-XXXXXX");
@@ -188,13 +190,13 @@ struct client {
         int sock, wake;
         struct ring_reader *ring;
         bool hello, started, failed, exited;
-        bool hold_back;       /* never sets the gate */
+        bool hold_back; /* never sets the gate */
         int pidfd;
         struct hold_hello first;
         struct hold_failed failure;
         struct hold_exit exit;
         unsigned exits, resized;
-        uint64_t at;          /* output read */
+        uint64_t at; /* output read */
         struct buf out, err;
         uint64_t acked, refused, count; /* input: newest word of each */
         unsigned acks, refusals, counts;
@@ -213,7 +215,9 @@ _unused_ static void make_spec(struct spawn_spec *s, enum spawn_kind kind, bool 
                 .input_bytes = 64 << 10,
                 .driver_grace_ms = 60000,
                 .stop_grace_ms = 500,
-                .limits = {.processes = 64, .memory_bytes = UINT64_C(1) << 30, .tmp_bytes = 16 << 20},
+                .limits = {.processes = 64,
+                           .memory_bytes = UINT64_C(1) << 30,
+                           .tmp_bytes = 16 << 20},
         };
         random_id(s->id);
         strcpy(s->user, "ann");
@@ -225,16 +229,19 @@ _unused_ static void make_spec(struct spawn_spec *s, enum spawn_kind kind, bool 
 }
 
 _unused_ static struct client client_of(const char *id, int sock) {
-        struct client c = {.sock = sock, .wake = -1, .pidfd = -1,
-                           .out = BUF_INIT(64 << 20), .err = BUF_INIT(64 << 20)};
+        struct client c = {.sock = sock,
+                           .wake = -1,
+                           .pidfd = -1,
+                           .out = BUF_INIT(64 << 20),
+                           .err = BUF_INIT(64 << 20)};
 
         memcpy(c.id, id, sizeof c.id);
         return c;
 }
 
 /* strings: argc, then envc of them. */
-_unused_ static int open_session(struct spawn_spec *s, const char *source, const char *strings, size_t n,
-                                 struct client *ret) {
+_unused_ static int open_session(struct spawn_spec *s, const char *source, const char *strings,
+                                 size_t n, struct client *ret) {
         _cleanup_(fd_closep) int script = -1;
         int sock, r;
 
@@ -312,7 +319,7 @@ _unused_ static void client_hear(struct client *c) {
                 c->counts++;
                 break;
         case HOLD_RESIZED: c->resized++; break;
-        default:           fail_msg("a message of type %u", head->type);
+        default: fail_msg("a message of type %u", head->type);
         }
 }
 
@@ -332,7 +339,8 @@ _unused_ static void client_read(struct client *c) {
         ssize_t k;
 
         while ((k = ring_read(c->ring, c->at, piece, sizeof piece, &kind, &tail)) > 0) {
-                assert_int_equal(buf_add(kind == RING_STDERR ? &c->err : &c->out, piece, (size_t)k), 0);
+                assert_int_equal(buf_add(kind == RING_STDERR ? &c->err : &c->out, piece, (size_t)k),
+                                 0);
                 c->at += (uint64_t)k;
                 if (!c->hold_back && ring_reader_set_gate(c->ring, c->at))
                         client_word(c, HOLD_GATE);
@@ -357,17 +365,33 @@ _unused_ static bool client_turn(struct client *c, uint64_t until_ms) {
                 assert_int_equal(read(c->wake, &count, sizeof count), sizeof count);
         if (p[0].revents)
                 client_hear(c);
+        if (c->ring)
+                client_read(c); /* the caller looks at its condition next */
         return true;
 }
 
-#define client_until(c, condition)                                                                 \
+#define client_until(c, condition)                                                                    \
+        do {                                                                                          \
+                uint64_t until_ = clock_mono_ms() + PATIENCE_MS;                                      \
+                while (!(condition))                                                                  \
+                        if (!client_turn(c, until_))                                                  \
+                                fail_msg(                                                             \
+                                        "waited in vain for %s; output so far: %s / %s; failure: %s", \
+                                        #condition, (c)->out.data, (c)->err.data,                     \
+                                        (c)->failure.stage);                                          \
+        } while (0)
+
+/* The same without reading: for who looks at the ring alone. */
+#define client_until_quietly(c, condition)                                                         \
         do {                                                                                       \
                 uint64_t until_ = clock_mono_ms() + PATIENCE_MS;                                   \
-                while (!(condition))                                                               \
-                        if (!client_turn(c, until_))                                               \
-                                fail_msg("waited in vain for %s; output so far: %s / %s; failure: %s",   \
-                                         #condition, (c)->out.data, (c)->err.data,                 \
-                                         (c)->failure.stage);                                      \
+                while (!(condition)) {                                                             \
+                        struct pollfd p_ = {.fd = (c)->sock, .events = POLLIN};                    \
+                        if (clock_mono_ms() >= until_)                                             \
+                                fail_msg("waited in vain for %s", #condition);                     \
+                        assert_true(poll(&p_, 1, 100) >= 0);                                       \
+                        client_hear(c);                                                            \
+                }                                                                                  \
         } while (0)
 
 _unused_ static void client_wait_output(struct client *c, const char *text) {
@@ -380,7 +404,8 @@ _unused_ static void client_wait_exit(struct client *c) {
         assert_int_equal(c->exit.offset, c->at); /* all of it lies below the exit's offset */
 }
 
-_unused_ static void client_input(struct client *c, char key, uint64_t offset, const void *bytes, size_t n) {
+_unused_ static void client_input(struct client *c, char key, uint64_t offset, const void *bytes,
+                                  size_t n) {
         static char m[HOLD_MESSAGE_MAX];
         struct hold_input h = {.head.type = HOLD_INPUT, .tag = (uint64_t)key, .offset = offset};
 
@@ -398,6 +423,48 @@ _unused_ static void client_ask(struct client *c, char key) {
         memset(q.key, key, sizeof q.key);
         client_send(c, &q, sizeof q);
         client_until(c, c->counts > before);
+}
+
+/* As if latchd were gone. */
+_unused_ static void client_lose(struct client *c) {
+        c->sock = fd_close(c->sock);
+        c->hello = c->started = c->exited = false;
+}
+
+/* As a new latchd does: through the socket in DIR/sessions. 0 or -errno. */
+_unused_ static int client_return(struct client *c) {
+        _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        struct sockaddr_un a = {.sun_family = AF_UNIX};
+
+        snprintf(a.sun_path, sizeof a.sun_path, "%s/sessions/%s.sock", world.dir, c->id);
+        if (connect(fd, (struct sockaddr *)&a, sizeof a) < 0)
+                return -errno;
+        c->hello = c->started = c->exited = false;
+        c->sock = TAKE_FD(fd);
+        return 0;
+}
+
+/* Holders, dead or alive, that the spawner has not reaped: its children by /proc. */
+_unused_ static unsigned children_of_spawner(void) {
+        char path[64], text[4096];
+        unsigned n = 0;
+
+        snprintf(path, sizeof path, "/proc/self/task/%d/children", getpid());
+        for (int level = 0; level < 2; level++) {
+                int fd = open(path, O_RDONLY | O_CLOEXEC);
+                ssize_t k = fd < 0 ? 0 : fd_read_full(fd, text, sizeof text - 1);
+                fd_close(fd);
+                text[k < 0 ? 0 : k] = '\0';
+                n = 0;
+                for (const char *p = text; *p; p++)
+                        n += *p == ' ';
+                if (level == 0) {
+                        int pid = atoi(text);
+                        assert_int_equal(n, 1); /* the spawner is our one child */
+                        snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, pid);
+                }
+        }
+        return n;
 }
 
 /* Its holder ends too; waits until it has. */
