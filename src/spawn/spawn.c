@@ -11,22 +11,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "latch/lock.h"
 #include "spawn/setup.h"
 
 #define START_MS   30000u /* the canary has 10 s of them */
 #define SESSION_MS 10000u
+#define END_MS     1000u
 #define SOCKET     3 /* of the spawner (latch_spawn_main.c) */
 
 struct spawner {
-        pid_t pid; /* fixed, as is fd */
-        int fd;
+        pid_t pid; /* fixed, as are the others */
+        int fd, pidfd;
 };
 
 /* ---- start ---- */
@@ -135,9 +138,13 @@ int spawner_start(const struct spawn_options *o, struct spawner **ret, char **re
                 free(s);
                 return r;
         }
-        *s = (struct spawner){.pid = -1, .fd = pair[0]};
+        *s = (struct spawner){.pid = -1, .fd = pair[0], .pidfd = -1};
         r = execute_spawner(o, pair[1], &s->pid, ret_error);
         fd_close(pair[1]);
+        if (r == 0) {
+                s->pidfd = (int)syscall(SYS_pidfd_open, s->pid, 0);
+                r = s->pidfd < 0 ? -errno : 0;
+        }
         if (r == 0)
                 r = hear_verdict(s->fd, ret_error);
         if (r < 0) {
@@ -148,15 +155,25 @@ int spawner_start(const struct spawn_options *o, struct spawner **ret, char **re
         return 0;
 }
 
-struct spawner *spawner_free(struct spawner *s) {
-        int status;
+/* It ends by itself once it sees our end closed; one that hangs must not make us hang. As root's it may be
+ * beyond our reach by now: then it is left. */
+static void end(const struct spawner *s) {
+        int r = wait_for(s->pidfd, POLLIN, clock_mono_ms() + END_MS);
 
+        if (r < 0 && kill(s->pid, SIGKILL) == 0)
+                r = wait_for(s->pidfd, POLLIN, clock_mono_ms() + END_MS);
+        if (r < 0)
+                log_event(LOG_WARN, "spawn.left", LOG_I("pid", s->pid), LOG_E(r));
+        (void)waitpid(s->pid, NULL, WNOHANG);
+}
+
+struct spawner *spawner_free(struct spawner *s) {
         if (!s)
                 return NULL;
         fd_close(s->fd);
         if (s->pid > 0)
-                while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR)
-                        ;
+                end(s);
+        fd_close(s->pidfd);
         free(s);
         return NULL;
 }
