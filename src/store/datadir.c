@@ -70,12 +70,24 @@ static int check_folder(const char *path, uid_t uid, mode_t refused, char **ret_
         return 0;
 }
 
+/* By its descriptor: whoever may write beside it could have put another in its place since it was made. */
+static int give_folder(const char *path, uid_t uid, gid_t gid) {
+        _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        struct stat st;
+
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        if (st.st_uid != geteuid())
+                return -EPERM;
+        return fchown(fd, uid, gid) < 0 ? -errno : 0;
+}
+
 static int prepare_folder(const char *path, mode_t mode, uid_t uid, gid_t gid, char **ret_error) {
         bool made;
         int r = make_folder(path, mode, &made);
 
-        if (r == 0 && made && geteuid() == 0 && chown(path, uid, gid) < 0)
-                r = -errno;
+        if (r == 0 && made && geteuid() == 0)
+                r = give_folder(path, uid, gid);
         if (r < 0)
                 return COMPLAIN(ret_error, r, "%s: %s", path, strerror(-r));
         return check_folder(path, uid, mode == 0700 ? 0077 : 0002, ret_error);

@@ -82,6 +82,26 @@ static void test_names_a_path_that_will_not_do(void **state) {
         }
 }
 
+static void test_what_was_made_belongs_to_whom_it_is_for(void **state) {
+        char path[100], *error = NULL;
+        struct stat st;
+
+        (void)state;
+        if (geteuid() != 0)
+                skip();
+        snprintf(path, sizeof path, "%s/own", dir.path);
+        assert_int_equal(datadir_prepare(path, 12345, 12346, &error), 0);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_uid, 12345);
+        assert_int_equal(st.st_gid, 12346);
+        strcat(path, "/sessions");
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_uid, 12345);
+        assert_int_equal(rmdir(path), 0);
+        *strrchr(path, '/') = '\0';
+        assert_int_equal(rmdir(path), 0);
+}
+
 static int lock_in_child(void) {
         pid_t pid = fork();
         int status;
@@ -221,6 +241,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(test_makes_what_is_missing_and_leaves_what_is_there),
                 TEST(test_names_a_path_that_will_not_do),
+                TEST(test_what_was_made_belongs_to_whom_it_is_for),
                 TEST(test_one_process_owns_dir),
                 TEST(test_the_owner_is_asked_and_answers),
                 TEST(test_a_long_dir_has_a_socket_too),
