@@ -156,8 +156,8 @@ static int install(struct session *s, bool tombstone) {
                 session_tell(s, HOLD_FORGET);
         }
         int r = tombstone ? 0 : session_publish(s);
-        if (r == 0 && can_be_watched(s))
-                r = session_watch(s);
+        if (r == 0 && can_be_watched(s) && session_watch(s) < 0)
+                session_lose(s, "it cannot be watched");
         if (r == 0 && !is_recorded(s))
                 session_record_soon(s);
         atomic_store(&s->all->look, true);

@@ -8,6 +8,8 @@
 #include "session/port.h"
 #include "session/viewer_private.h"
 
+#define CLOSE_MS 100u
+
 /* ---- input, on the connection's thread ---- */
 
 /* NULL: it may be sent. Else the refusal's code. */
@@ -176,6 +178,17 @@ static int mark_closed(struct session *s) {
         return store_session_put(s->all->deps.store, &record);
 }
 
+/* Most programs end on TERM within a few milliseconds: then whoever closed may go on as if at once. The
+ * others' grace is not waited for, a worker is not for that. */
+static void await_end(struct session *s) {
+        uint64_t until = clock_mono_ns() + CLOSE_MS * UINT64_C(1000000);
+        int r = 0;
+
+        LATCH_GUARD(session, &s->lock);
+        while (r == 0 && s->state != SESSION_ENDED && s->state != SESSION_LOST)
+                r = latch_cond_wait_until(&s->changed, &s->lock, until);
+}
+
 int session_close(struct session *s) {
         bool over = false;
         int r = session_ready(s);
@@ -193,5 +206,6 @@ int session_close(struct session *s) {
                 return session_drop(s);
         session_unpublish(s);
         session_tell(s, HOLD_STOP);
+        await_end(s);
         return 0;
 }

@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "session/descriptor.h"
 #include "session/port.h"
 #include "session/viewer_private.h"
 
@@ -54,11 +55,16 @@ void sessions_on_output(struct sessions *ss, uint64_t number) {
 
 /* ---- messages of a holder ---- */
 
-static int hear_started(struct session *s, struct holder_message *m) {
+int session_hear_started(struct session *s, struct holder_message *m) {
+        int r = descriptor_is_cage_init(m->fds[0]);
+
+        if (r == -EPROTO)
+                return r;
         LATCH_GUARD(session, &s->lock);
         if (s->init_fd >= 0)
                 return -EPROTO;
-        s->init_fd = TAKE_FD(m->fds[0]);
+        if (r == 0)
+                s->init_fd = TAKE_FD(m->fds[0]);
         return 0;
 }
 
@@ -200,7 +206,7 @@ static enum session_state state_of(struct session *s) {
 /* What may come while it runs. */
 static int hear_running(struct session *s, struct holder_message *m) {
         switch (m->u.head.type) {
-        case HOLD_STARTED: return hear_started(s, m);
+        case HOLD_STARTED: return session_hear_started(s, m);
         case HOLD_FAILED: return hear_failed(s, &m->u.failed);
         case HOLD_INPUT_ACK: return hear_input(s, &m->u.mark, false);
         case HOLD_INPUT_REFUSED: return hear_input(s, &m->u.mark, true);
@@ -214,7 +220,7 @@ static int hear_running(struct session *s, struct holder_message *m) {
 /* After the end: answers, and what a holder repeats on a new connection. */
 static int hear_ended(struct session *s, struct holder_message *m) {
         switch (m->u.head.type) {
-        case HOLD_STARTED: return hear_started(s, m);
+        case HOLD_STARTED: return session_hear_started(s, m);
         case HOLD_INPUT_ACK: return hear_input(s, &m->u.mark, false);
         case HOLD_INPUT_REFUSED: return hear_input(s, &m->u.mark, true);
         case HOLD_INPUT_AT: return hear_input_at(s, &m->u.mark);
@@ -228,7 +234,7 @@ static int hear_ended(struct session *s, struct holder_message *m) {
 /* It is being killed, so it is not believed any more; that its cage ended is. */
 static void hear_dying(struct session *s, struct holder_message *m) {
         if (m->u.head.type == HOLD_STARTED)
-                (void)hear_started(s, m);
+                (void)session_hear_started(s, m);
         if (m->u.head.type != HOLD_EXIT && m->u.head.type != HOLD_FAILED)
                 return;
         LATCH_WITH(session, &s->lock)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "session/descriptor.h"
 #include "session/session_private.h"
 
 static bool ends(const char *s, size_t size) {
@@ -46,7 +47,10 @@ int session_greet(struct session *s, struct holder_message *m) {
         if (h->head.type != HOLD_HELLO || !well_formed(h) || !is_of(s, h))
                 return -EPROTO;
         CHECK(!s->ring && s->wake_fd < 0);
-        int r = ring_reader_open(m->fds[0], m->fds[1], s->about.id, &s->ring);
+        int r = descriptor_is_eventfd(m->fds[2]);
+        if (r < 0)
+                return r;
+        r = ring_reader_open(m->fds[0], m->fds[1], s->about.id, &s->ring);
         if (r < 0)
                 return r;
         s->wake_fd = m->fds[2];

@@ -17,12 +17,21 @@
 #include "session/port.h"
 #include "session/viewer_private.h"
 
+#define CLOSING_RETRY_MS 200u
+
 /* ---- what is taken: a place among the user's sessions, a run, the lease ---- */
 
+/* Of a run that is being closed nobody is told but that it takes a moment. */
 static int busy(struct opening *o, const char *holder) {
+        _cleanup_(session_unrefp) struct session *s =
+                sessions_find(o->ss, o->port->identity->account, holder);
+
         snprintf(o->no->session, sizeof o->no->session, "%s", holder);
-        return refuse(o->no, -EBUSY, "busy",
-                      "this file is running already: stop that run, or wait for its end");
+        if (s)
+                return refuse(o->no, -EBUSY, "busy",
+                              "this file is running already: stop that run, or wait for its end");
+        o->no->retry_after_ms = CLOSING_RETRY_MS;
+        return refuse(o->no, -EBUSY, "busy", "a run of this file is just ending: try again");
 }
 
 static int take_place(struct opening *o) {
@@ -67,6 +76,12 @@ static int take_lease(struct opening *o, struct session *s) {
         LATCH_WITH(session, &s->lock)
                 s->lease = lease;
         return 0;
+}
+
+/* For the log: which of the leases ever taken it has; 0: none. */
+static uint64_t lease_number(struct session *s) {
+        LATCH_GUARD(session, &s->lock);
+        return s->lease ? lease_generation(s->lease) : 0;
 }
 
 static const char *last_part(const char *path) {
@@ -145,14 +160,15 @@ static int await_started(struct opening *o, struct session *s, uint64_t until) {
         if (r < 0)
                 return r;
         if (m.u.head.type == HOLD_STARTED) {
-                LATCH_WITH(session, &s->lock)
-                        s->init_fd = TAKE_FD(m.fds[0]);
+                r = session_hear_started(s, &m);
         } else if (m.u.head.type == HOLD_FAILED && m.u.failed.error > 0 &&
                    m.u.failed.error < 4096) {
                 struct session_end end = {.code = -1, .verdict = "lost"};
                 r = refuse(o->no, -m.u.failed.error, "unavailable",
                            "the program could not be started: %.59s: %s", m.u.failed.stage,
                            strerror(m.u.failed.error));
+                LATCH_WITH(session, &s->lock)
+                        s->forget = true; /* ahead of the job that writes its record */
                 session_settle(s, SESSION_ENDED, &end);
         } else {
                 r = -EPROTO;
@@ -304,7 +320,7 @@ static int carry_out(struct opening *o, struct session_opened *ret) {
         session_record_soon(s);
         log_event(LOG_INFO, "session.open", LOG_S("session", s->about.id),
                   LOG_S("user", s->account->name), LOG_S("path", s->about.path),
-                  LOG_S("language", o->spec->language));
+                  LOG_S("language", o->spec->language), LOG_I("lease", lease_number(s)));
         memcpy(ret->session, s->about.id, sizeof ret->session);
         ret->channel = v->channel;
         ret->viewer = TAKE_PTR(v);

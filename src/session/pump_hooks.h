@@ -11,7 +11,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-
 struct sessions;
 
 struct pump_hooks {

@@ -91,6 +91,22 @@ static int judge_path(struct opening *o) {
         return str_copy(o->spec->path, sizeof o->spec->path, rq->path);
 }
 
+/* What is a run's alone is refused where it would do nothing. */
+static int judge_kind(struct opening *o) {
+        const struct session_request *rq = o->rq;
+
+        if (rq->kind == SESSION_RUN)
+                return rq->then_repl && !rq->tty
+                               ? refuse(o->no, -EINVAL, "",
+                                        "then_repl needs a terminal: leave out \"tty\"")
+                               : 0;
+        if (rq->argc > 0 || !rq->tty || rq->then_repl)
+                return refuse(o->no, -EINVAL, "", "args, tty and then_repl are for runs");
+        if (rq->kind == SESSION_SHELL && rq->limits.output_bytes > 0)
+                return refuse(o->no, -EINVAL, "", "output limits do not apply to shells");
+        return 0;
+}
+
 /* The script's folder, or home; or what was asked for, if it is a folder. */
 static int judge_cwd(struct opening *o, struct workspace *w) {
         const char *slash = o->rq->path ? strrchr(o->rq->path, '/') : NULL;
@@ -141,8 +157,8 @@ static void fill_spec(struct opening *o) {
         random_id(spec->id);
         CHECK(str_copy(spec->user, sizeof spec->user, account->name) == 0);
         spec->uid = account->uid;
-        spec->tty = o->rq->kind != SESSION_RUN || o->rq->tty;
-        spec->then_repl = o->rq->kind == SESSION_RUN && o->rq->then_repl;
+        spec->tty = o->rq->tty;
+        spec->then_repl = o->rq->then_repl;
         spec->cols = size_or(o->rq->cols, 80);
         spec->rows = size_or(o->rq->rows, 24);
         spec->ring_bytes = c->ring_bytes;
@@ -158,13 +174,13 @@ int opening_judge(struct opening *o) {
         int r = judge_path(o);
 
         if (r == 0)
+                r = judge_kind(o);
+        if (r == 0)
                 r = judge_language(o);
         if (r == 0)
                 r = judge_limits(o);
         if (r == 0)
                 r = judge_strings(o);
-        if (r == 0 && o->rq->then_repl && !o->rq->tty)
-                r = refuse(o->no, -EINVAL, "", "then_repl needs a terminal: leave out \"tty\"");
         if (r == 0)
                 r = workspace_open(o->ss->deps.config->data, account->name, account->uid, &w);
         if (r == 0)

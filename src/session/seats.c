@@ -69,12 +69,19 @@ void viewer_activate(struct viewer *v) {
 
 /* ---- seats ---- */
 
+/* What changed so far it hears in its reply. */
+static void told_locked(struct viewer *v) LATCH_MUST_HOLD(session) {
+        v->driver_told = v->session->driver_changes;
+        v->size_told = v->session->size_changes;
+        v->viewers_told = v->session->viewer_changes;
+}
+
 void viewer_sit_locked(struct viewer *v) {
         struct session *s = v->session;
 
         CHECK(s->viewer_count < SESSION_VIEWERS_MAX);
         s->viewers[s->viewer_count++] = viewer_ref(v);
-        viewer_told_locked(v);
+        told_locked(v);
 }
 
 bool viewer_rise_locked(struct viewer *v) {
@@ -104,12 +111,6 @@ struct viewer *viewer_by_tag_locked(struct session *s, uint64_t tag) {
                 if (s->viewers[i]->tag == tag)
                         return s->viewers[i];
         return NULL;
-}
-
-void viewer_told_locked(struct viewer *v) {
-        v->driver_told = v->session->driver_changes;
-        v->size_told = v->session->size_changes;
-        v->viewers_told = v->session->viewer_changes;
 }
 
 void viewer_drives_locked(struct session *s, struct viewer *v, const char *why) {

@@ -187,6 +187,9 @@ _must_use_ int session_greet(struct session *s, struct holder_message *m);
 /* ---- events.c ---- */
 /* One message of its holder. 0, -EPROTO: it lies. */
 int session_hear(struct session *s, struct holder_message *m);
+/* STARTED: its pidfd is the session's, if it is one of a cage's init. One whose process is gone already says
+ * nothing: then there is none, as there is none where it cannot be asked. 0, -EPROTO. */
+int session_hear_started(struct session *s, struct holder_message *m);
 _must_use_ int session_watch(struct session *s); /* 0, -errno */
 void session_unwatch(struct session *s);
 

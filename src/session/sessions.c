@@ -46,12 +46,25 @@ static void let_go(struct session *s) {
         registry_remove(s->all->by_number, &s->item);
 }
 
+static void log_stats(struct sessions *ss) {
+        struct sessions_stats st;
+
+        if (!ss->by_number)
+                return;
+        sessions_stats(ss, &st);
+        log_event(LOG_INFO, "sessions.free", LOG_I("started", st.started), LOG_I("ended", st.ended),
+                  LOG_I("living", st.living), LOG_I("known", st.known),
+                  LOG_I("leases_taken", st.leases_taken),
+                  LOG_I("leases_released", st.leases_released));
+}
+
 struct sessions *sessions_free(struct sessions *ss) {
         struct registry_item **items = NULL;
         size_t n = 0;
 
         if (!ss)
                 return NULL;
+        log_stats(ss);
         if (ss->by_number)
                 CHECK(registry_list(ss->by_number, &items, &n) == 0);
         for (size_t i = 0; i < n; i++)

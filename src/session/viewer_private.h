@@ -72,8 +72,6 @@ struct viewer *viewer_by_tag_locked(struct session *s, uint64_t tag) LATCH_MUST_
 /* Who drives from now on, or NULL; the gate is set by the caller. The one who asked hears it in the reply. */
 void viewer_drives_locked(struct session *s, struct viewer *v, const char *why)
         LATCH_MUST_HOLD(session);
-/* Whoever was told less than all of this now counts as told: v heard it in a reply. */
-void viewer_told_locked(struct viewer *v) LATCH_MUST_HOLD(session);
 /* The gate for this driver: what it has taken. True: the holder is to be told. */
 bool viewer_gate_locked(struct viewer *v) LATCH_MUST_HOLD(session);
 

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -229,6 +230,21 @@ static void double_listen(struct holder_double *h) {
         assert_int_equal(listen(h->listen_fd, 4), 0);
 }
 
+/* The first process of a pid namespace, as a cage's init is. */
+static pid_t double_cage(void) {
+        long pid = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+
+        if (pid < 0 && errno == EPERM)
+                pid = syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL,
+                              NULL);
+        if (pid == 0) {
+                (void)syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+                for (;;)
+                        (void)syscall(SYS_ppoll, NULL, 0, NULL, NULL, 0);
+        }
+        return (pid_t)pid;
+}
+
 /* A holder with these properties (id and user may be ""), and a process that stands for the cage's init. */
 _unused_ static struct holder_double *double_new(const struct holder_double *like) {
         struct holder_double *h = calloc(1, sizeof *h);
@@ -247,12 +263,7 @@ _unused_ static struct holder_double *double_new(const struct holder_double *lik
         h->raw = mmap(NULL, sizeof *h->raw, PROT_READ | PROT_WRITE, MAP_SHARED, h->data, 0);
         assert_true(h->raw != MAP_FAILED);
         assert_int_equal(ring_writer_open(h->data, h->control, &h->ring), 0);
-        h->child = fork();
-        if (h->child == 0) {
-                (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-                for (;;)
-                        pause();
-        }
+        h->child = double_cage();
         h->pidfd = (int)syscall(SYS_pidfd_open, h->child, 0);
         assert_true(h->pidfd >= 0);
         assert_int_equal(pthread_mutex_init(&h->lock, NULL), 0);

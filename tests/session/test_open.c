@@ -233,10 +233,17 @@ static void test_what_cannot_be_started_is_refused_in_words(void **state) {
         rq.tty = false;
         rq.then_repl = true;
         refused(rq, -EINVAL, "tty");
+        refused((struct session_request){.kind = SESSION_SHELL}, -EINVAL, "tty");
+        refused((struct session_request){.kind = SESSION_REPL, .tty = true, .then_repl = true},
+                -EINVAL, "then_repl");
+        refused((struct session_request){.kind = SESSION_SHELL,
+                                         .tty = true,
+                                         .limits.output_bytes = 5},
+                -EINVAL, "shells");
         refused((struct session_request){.kind = SESSION_SHELL, .path = "home/a.py"}, -EINVAL,
                 "path");
-        refused((struct session_request){.kind = SESSION_SHELL, .language = "python"}, -EINVAL,
-                "language");
+        refused((struct session_request){.kind = SESSION_SHELL, .tty = true, .language = "python"},
+                -EINVAL, "language");
 }
 
 static void test_runs_and_sessions_have_their_limits(void **state) {

@@ -141,10 +141,10 @@ static void test_the_driver_holds_the_program_and_the_others_do_not(void **state
         assert_true(sessions_ack(world.sessions, &slow->port, driver, 0));
         assert_int_equal(double_write(holder, RING_OUTPUT, bytes, 1), 0);
         AWAIT(slow, driver, ch->next == world.config.window_bytes);
+        AWAIT(other, viewer, ch->next == world.config.window_bytes);
         assert_true(sessions_ack(world.sessions, &slow->port, driver, 100000));
         UNTIL(SEEN(holder, gates) > gates); /* the holder waited, and is told */
         assert_int_equal(double_write(holder, RING_OUTPUT, bytes + ring, ring), 100000);
-        AWAIT(other, viewer, ch->next == world.config.window_bytes);
 
         /* Nobody drives any more: the program runs on, and the one who stands still has a gap. */
         assert_int_equal(session_detach(session, &slow->port, driver), 0);

@@ -1,0 +1,153 @@
+/* Unit tests for src/session/descriptor.c, greet.c, adopt.c and found.c: holders that send what they should not,
+ * or nothing, while a server starts or runs. */
+#include <fcntl.h>
+
+#include "double.h"
+#include "session/descriptor.h"
+
+static void forget_records(void) {
+        struct store_session *list;
+        size_t n;
+
+        assert_int_equal(store_session_list(world.store, &list, &n), 0);
+        for (size_t i = 0; i < n; i++)
+                assert_int_equal(store_session_remove(world.store, list[i].id), 0);
+        free(list);
+}
+
+static int set_up(void **state) {
+        (void)state;
+        world_up();
+        forget_records();
+        return 0;
+}
+
+static int tear_down(void **state) {
+        (void)state;
+        world_down();
+        return 0;
+}
+
+static struct session *find(const struct holder_double *h) {
+        return sessions_find(world.sessions, world.ann, h->id);
+}
+
+static bool record_is(const char *id, enum record_state state, const char *verdict) {
+        struct store_session *list;
+        size_t n;
+        bool found = false;
+
+        assert_int_equal(store_session_list(world.store, &list, &n), 0);
+        for (size_t i = 0; i < n; i++)
+                found |= str_eq(list[i].id, id) && list[i].state == state &&
+                         str_eq(list[i].verdict, verdict);
+        free(list);
+        return found;
+}
+
+static bool lease_is_held(void) {
+        struct sessions_stats st;
+
+        sessions_stats(world.sessions, &st);
+        return st.leases_taken > st.leases_released;
+}
+
+/* ---- descriptors ---- */
+
+static void test_only_the_first_of_a_namespace_is_a_cages_init(void **state) {
+        int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+        int event = eventfd(0, EFD_CLOEXEC), null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        pid_t cage = double_cage();
+        int init = (int)syscall(SYS_pidfd_open, cage, 0);
+        int status;
+
+        (void)state;
+        assert_true(self >= 0 && event >= 0 && null >= 0 && init >= 0);
+        assert_int_equal(descriptor_is_cage_init(init), 0);
+        assert_int_equal(descriptor_is_cage_init(self), -EPROTO);
+        assert_int_equal(descriptor_is_cage_init(event), -EPROTO);
+        assert_int_equal(descriptor_is_cage_init(null), -EPROTO);
+        assert_int_equal(descriptor_is_eventfd(event), 0);
+        assert_int_equal(descriptor_is_eventfd(null), -EPROTO);
+        assert_int_equal(descriptor_is_eventfd(init), -EPROTO);
+        assert_int_equal(kill(cage, SIGKILL), 0);
+        assert_int_equal(waitpid(cage, &status, 0), cage);
+        assert_int_equal(descriptor_is_cage_init(init), -ESRCH);
+        fd_close(self);
+        fd_close(event);
+        fd_close(null);
+        fd_close(init);
+}
+
+/* A pidfd of the server itself, and then a lie: the server lives, and the cage keeps its lease until it ends. */
+static void test_a_server_is_not_made_to_kill_itself(void **state) {
+        struct holder_double *a = double_new(&(struct holder_double){.tty = true});
+
+        (void)state;
+        double_record(a, RECORD_RUNNING, false);
+        int cage = a->pidfd;
+        HELD(a)
+        a->pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+        assert_int_equal(sessions_adopt(world.sessions), 0);
+        UNTIL(SEEN(a, forgotten));
+        UNTIL(record_is(a->id, RECORD_ENDED, "lost"));
+        assert_false(lease_is_held());
+        fd_close(cage);
+        double_free(a);
+}
+
+static void test_an_fd_that_is_always_readable_frees_no_lease(void **state) {
+        struct holder_double *a = double_new(&(struct holder_double){.tty = true, .deaf = true});
+
+        (void)state;
+        double_record(a, RECORD_RUNNING, false);
+        int cage = a->pidfd;
+        HELD(a)
+        a->pidfd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        assert_int_equal(sessions_adopt(world.sessions), 0);
+        sessions_tick(world.sessions, clock_mono_ns());
+        assert_true(lease_is_held()); /* its holder is there, and so is the cage */
+        double_die(a, true);
+        UNTIL(!lease_is_held());
+        fd_close(cage);
+        double_free(a);
+}
+
+/* What the pump cannot watch; and what is there beside it is found as ever. */
+static void test_a_bad_holder_stops_no_start(void **state) {
+        struct holder_double *bad = double_new(&(struct holder_double){.tty = true});
+        struct holder_double *good = double_new(&(struct holder_double){.tty = true});
+
+        (void)state;
+        double_record(bad, RECORD_RUNNING, false);
+        double_record(good, RECORD_RUNNING, false);
+        int wake = bad->wake;
+        HELD(bad)
+        bad->wake = open(world.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(sessions_adopt(world.sessions), 0);
+        UNTIL(SEEN(bad, forgotten));
+        UNTIL(record_is(bad->id, RECORD_ENDED, "lost"));
+        struct session *s = find(good);
+        assert_non_null(s);
+        struct client *c = client_new(world.ann);
+        uint32_t n = client_attach(c, s, SESSION_ROLE_DRIVER, "tab", NULL);
+        double_write_all(good, RING_OUTPUT, "here", 4);
+        AWAIT(c, n, ch->out.n == 4);
+        session_unref(s);
+        client_free(c);
+        fd_close(wake);
+        double_free(bad);
+        double_free(good);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        const struct CMUnitTest tests[] = {
+                TEST(test_only_the_first_of_a_namespace_is_a_cages_init),
+                TEST(test_a_server_is_not_made_to_kill_itself),
+                TEST(test_an_fd_that_is_always_readable_frees_no_lease),
+                TEST(test_a_bad_holder_stops_no_start),
+        };
+
+        return cmocka_run_group_tests_name("hostile", tests, world_setup, world_teardown);
+}
