@@ -11,6 +11,11 @@
 #include "config/file.h"
 #include "config/settings.h"
 
+#define FILES_PER_SOCKET  2u    /* a connection; a file that it asked for */
+#define FILES_PER_REQUEST 2u    /* the same */
+#define FILES_PER_SESSION 3u    /* its holder's connection, its wake-up, its pidfd */
+#define FILES_BESIDE      1024u /* the store, folders, ourselves, what comes and goes */
+
 #define USAGE                                                                                      \
         "usage: latchd [--data DIR] [--listen HOST:PORT] [--port-file FILE] [--config FILE] "      \
         "[--check-config | --print-config]"
@@ -185,6 +190,14 @@ int config_load(int argc, char **argv, struct config *ret, char **ret_error) {
         drop_slashes(c.data);
         *ret = c;
         return 0;
+}
+
+rlim_t config_files_needed(const struct config *c) {
+        rlim_t sockets = c->max_sockets, requests = c->http_threads;
+        rlim_t sessions = MAX(c->max_sockets, c->sessions_per_user);
+
+        return sockets * FILES_PER_SOCKET + requests * FILES_PER_REQUEST +
+               sessions * FILES_PER_SESSION + FILES_BESIDE;
 }
 
 void config_print(const struct config *c, FILE *to) {

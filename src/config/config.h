@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "base/macros.h"
@@ -73,6 +74,10 @@ _must_use_ int config_load(int argc, char **argv, struct config *ret, char **ret
 /* DIR of an absent --data: /var/lib/latch as root, else $XDG_STATE_HOME/latch or ~/.local/state/latch.
  * 0, -EINVAL if there is no home either. */
 _must_use_ int config_default_data(char *to, size_t size);
+
+/* Open files that the server may need at once with these settings: of every socket and request, of a living
+ * session for each socket (or of one user's, if those are more), and of all else. */
+rlim_t config_files_needed(const struct config *c);
 
 /* The effective settings as an INI file, each with where its value came from. */
 void config_print(const struct config *c, FILE *to);

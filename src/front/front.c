@@ -18,12 +18,10 @@
 #include "front/ws.h"
 #include "latch/thread.h"
 
-#define BUDGET_BYTES   ((size_t)256 << 20) /* what is coming in, over all clients */
-#define PIECE_NS       10000000000ull      /* 16 KiB: a client slower than 1.6 KiB/s is given up */
-#define STOP_MS        1000u               /* for the close frames to leave and be answered */
-#define STOP_LOOK_MS   5u
-#define FDS_PER_SOCKET 2u
-#define FDS_BESIDE     1024u /* sessions, files, the store */
+#define BUDGET_BYTES ((size_t)256 << 20) /* what is coming in, over all clients */
+#define PIECE_NS     10000000000ull      /* 16 KiB: a client slower than 1.6 KiB/s is given up */
+#define STOP_MS      1000u               /* for the close frames to leave and be answered */
+#define STOP_LOOK_MS 5u
 
 static int on_request(struct mg_connection *conn) {
         return serve(mg_get_user_data(mg_get_context(conn)), conn);
@@ -104,9 +102,8 @@ static int fail(char **ret_error, char *message) {
         return message ? -EINVAL : -ENOMEM;
 }
 
-/* Two descriptors a socket, one a request, and what sessions and files need. */
 static int check_descriptors(const struct config *c, char **ret_error) {
-        rlim_t need = (rlim_t)c->max_sockets * FDS_PER_SOCKET + c->http_threads * 2 + FDS_BESIDE;
+        rlim_t need = config_files_needed(c);
         struct rlimit limit;
 
         if (getrlimit(RLIMIT_NOFILE, &limit) < 0)

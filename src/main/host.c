@@ -15,8 +15,7 @@
 #include "store/datadir.h"
 #include "workspace/workspace.h"
 
-#define FILES_BESIDE_SOCKETS 1024u /* sessions' descriptors, the store, ourselves */
-#define FILES_WANTED         65536u
+#define FILES_WANTED 65536u
 
 /* ---- looking ---- */
 
@@ -63,20 +62,16 @@ static int check_port_file(const struct config *c, char **ret_error) {
         return *ret_error ? -EINVAL : -ENOMEM;
 }
 
-static rlim_t files_needed(const struct config *c) {
-        return (rlim_t)c->max_sockets + c->http_threads + FILES_BESIDE_SOCKETS;
-}
-
 static int check_files(const struct config *c, char **ret_error) {
         struct rlimit l;
 
         if (getrlimit(RLIMIT_NOFILE, &l) < 0)
                 return -errno;
-        if (geteuid() == 0 || l.rlim_max >= files_needed(c))
+        if (geteuid() == 0 || l.rlim_max >= config_files_needed(c))
                 return 0; /* root raises it, and says so if it cannot */
         *ret_error =
                 str_printf("server.max_sockets: %u sockets need %llu open files; the limit is %llu",
-                           c->max_sockets, (unsigned long long)files_needed(c),
+                           c->max_sockets, (unsigned long long)config_files_needed(c),
                            (unsigned long long)l.rlim_max);
         return *ret_error ? -EINVAL : -ENOMEM;
 }
@@ -137,17 +132,17 @@ static int raise_files(const struct config *c, char **ret_error) {
 
         if (getrlimit(RLIMIT_NOFILE, &l) < 0)
                 return -errno;
-        rlim_t wanted = MAX(files_needed(c), (rlim_t)FILES_WANTED);
+        rlim_t wanted = MAX(config_files_needed(c), (rlim_t)FILES_WANTED);
         if (geteuid() == 0 && l.rlim_max < wanted) {
                 struct rlimit more = {wanted, wanted};
                 if (setrlimit(RLIMIT_NOFILE, &more) == 0)
                         return 0;
         }
         l.rlim_cur = MIN(wanted, l.rlim_max);
-        if (l.rlim_cur < files_needed(c)) {
+        if (l.rlim_cur < config_files_needed(c)) {
                 *ret_error = str_printf(
                         "server.max_sockets: %u sockets need %llu open files; the limit is %llu",
-                        c->max_sockets, (unsigned long long)files_needed(c),
+                        c->max_sockets, (unsigned long long)config_files_needed(c),
                         (unsigned long long)l.rlim_max);
                 return *ret_error ? -EINVAL : -ENOMEM;
         }

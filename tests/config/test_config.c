@@ -491,6 +491,18 @@ static void test_published_list_is_the_table(void **state) {
         assert_int_equal(rows, settings);
 }
 
+/* A process has 4096 on many systems: the defaults fit. */
+static void test_open_files_are_counted_for_all_that_needs_them(void **state) {
+        struct config c;
+
+        (void)state;
+        config_defaults(&c);
+        assert_int_equal(config_files_needed(&c), 512 * 2 + 32 * 2 + 512 * 3 + 1024);
+        assert_true(config_files_needed(&c) <= 4096);
+        c.sessions_per_user = 1000;
+        assert_int_equal(config_files_needed(&c), 512 * 2 + 32 * 2 + 1000 * 3 + 1024);
+}
+
 static int set_up(void **state) {
         (void)state;
         if (!mkdtemp(folder))
@@ -516,6 +528,7 @@ int main(void) {
                 cmocka_unit_test(test_every_setting_round_trips_at_its_bounds),
                 cmocka_unit_test(test_default_data_is_found_or_missed),
                 cmocka_unit_test(test_memory_that_ends_is_said_so),
+                cmocka_unit_test(test_open_files_are_counted_for_all_that_needs_them),
                 cmocka_unit_test(test_published_list_is_the_table),
         };
 

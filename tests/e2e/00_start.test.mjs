@@ -104,7 +104,7 @@ const bad = [
   ['an address that is none', '', ['--listen', 'nowhere'], /listen/],
   ['a port above all ports', '', ['--listen', '127.0.0.1:70000'], /listen/],
   ['a port file in no folder', '', ['--port-file', '/nonexistent/port'], /port-file.*\/nonexistent/],
-  ['more sockets than descriptors', '[server]\nmax_sockets = 60000\n', [], /max_sockets/, ['prlimit', '--nofile=2000:2000']],
+  ['more sockets than descriptors', '[server]\nmax_sockets = 600\n', [], /max_sockets: 600 sockets need 4088 open files/, ['prlimit', '--nofile=2000:2000']],
   ['an unknown option', '', ['--quiet'], /quiet/],
   ['a configuration that is not there', null, ['--config', '/nonexistent/latch.ini'], /\/nonexistent\/latch\.ini/],
   ...(isRoot ? [
@@ -133,6 +133,8 @@ for (const [what, text, args, named, wrap] of bad) {
     let r;
     if (wrap) { // root may raise its limit: an ordinary user may not
       fs.chmodSync(file, 0o644);
+      if (isRoot)
+        fs.chownSync(dir, ORDINARY_UID, ORDINARY_UID);
       r = await runToEnd(wrap[0], [...wrap.slice(1), program('latchd'), ...argv],
         { cwd: '/', ...(isRoot ? { uid: ORDINARY_UID, gid: ORDINARY_UID } : {}) });
     } else {
