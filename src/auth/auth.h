@@ -29,6 +29,7 @@ struct account {
         struct pool_turn turn;        /* the pool's */
         atomic_uint sockets;          /* open ones */
         atomic_uint sessions;         /* living ones */
+        atomic_size_t requested;      /* bytes of requests received and not answered; rpc's */
         _Atomic uint64_t
                 runs_tat_ns; /* GCRA: theoretical arrival time of the next run, monotonic */
 };

@@ -17,7 +17,9 @@
 #include "base/str.h"
 #include "rpc/rpc_private.h"
 
-#define RPC_UNDER_WAY_MAX 128u /* requests of one socket received and not answered */
+/* Received and not answered: requests of one socket; bytes of one account's, but one request always goes in. */
+#define RPC_UNDER_WAY_MAX 128u
+#define RPC_BYTES_MAX     (16u << 20)
 
 struct rpc_job {
         struct pool_job job;
@@ -73,6 +75,29 @@ struct rpc *rpc_free(struct rpc *rpc) {
         registry_free(rpc->methods);
         free(rpc);
         return NULL;
+}
+
+/* ---- places ---- */
+
+/* Takes a place among the requests of the socket, and of the account. False: there are too many. */
+static bool enter(struct port *port, size_t bytes) {
+        struct account *account = port->identity->account;
+
+        if (atomic_fetch_add(&port->requests, 1) >= RPC_UNDER_WAY_MAX) {
+                atomic_fetch_sub(&port->requests, 1);
+                return false;
+        }
+        size_t before = atomic_fetch_add(&account->requested, bytes);
+        if (before == 0 || before + bytes <= RPC_BYTES_MAX)
+                return true;
+        atomic_fetch_sub(&account->requested, bytes);
+        atomic_fetch_sub(&port->requests, 1);
+        return false;
+}
+
+static void leave(struct port *port, size_t bytes) {
+        atomic_fetch_sub(&port->identity->account->requested, bytes);
+        atomic_fetch_sub(&port->requests, 1);
 }
 
 /* ---- carrying out ---- */
@@ -145,7 +170,7 @@ static void job_run(struct pool_job *job) {
         json_decref(result);
         json_decref(j->request.data);
         j->request.data = NULL;
-        atomic_fetch_sub(&j->request.port->requests, 1);
+        leave(j->request.port, j->call.text_n);
 }
 
 /* ---- judging ---- */
@@ -220,14 +245,6 @@ static struct rpc_job *job_new(struct rpc *rpc, struct port *port, struct rpc_ca
         return j;
 }
 
-/* Takes its place among the socket's requests. False: there are too many. */
-static bool port_enter(struct port *port) {
-        if (atomic_fetch_add(&port->requests, 1) < RPC_UNDER_WAY_MAX)
-                return true;
-        atomic_fetch_sub(&port->requests, 1);
-        return false;
-}
-
 static void refuse(struct port *port, const struct rpc_call *c, struct rpc_wrong *w) {
         if (!c->notification)
                 rpc_reply_wrong(port, c->id, w);
@@ -249,12 +266,13 @@ static void refuse_busy(struct rpc *rpc, struct port *port, const struct rpc_cal
 /* Takes the references of method and session. */
 static void submit(struct rpc *rpc, struct port *port, struct rpc_call *c,
                    struct rpc_method_item *method, struct session *session) {
-        bool entered = port_enter(port);
+        const size_t bytes = c->text_n;
+        bool entered = enter(port, bytes);
         struct rpc_job *j = entered ? job_new(rpc, port, c) : NULL;
 
         if (!j) {
                 if (entered)
-                        atomic_fetch_sub(&port->requests, 1);
+                        leave(port, bytes);
                 refuse_busy(rpc, port, c, -EBUSY);
                 session_unref(session);
                 registry_item_unref(&method->item);
@@ -266,7 +284,7 @@ static void submit(struct rpc *rpc, struct port *port, struct rpc_call *c,
         int r = pool_submit(rpc->pool, &j->job);
         if (r < 0) {
                 refuse_busy(rpc, port, &j->call, r);
-                atomic_fetch_sub(&port->requests, 1);
+                leave(port, bytes);
                 job_free(&j->job);
         }
 }

@@ -105,7 +105,7 @@ static int take_request(const json_t *root, struct rpc_call *c, struct rpc_wrong
 int rpc_decode(const char *text, size_t n, struct rpc_call *ret, struct rpc_wrong *ret_wrong) {
         int r;
 
-        *ret = (struct rpc_call){.id = "null"};
+        *ret = (struct rpc_call){.id = "null", .text_n = n};
         ret->root = parse(text, n, ret_wrong);
         if (!ret->root)
                 return -EBADMSG;

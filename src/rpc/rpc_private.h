@@ -49,6 +49,7 @@ void rpc_method_reclaim(struct registry_item *item); /* the registry's */
 struct rpc_call {
         char id[RPC_ID_MAX]; /* as JSON text; "null" if there is none or it could not be read */
         bool notification;   /* valid, and without an id: no reply */
+        size_t text_n;       /* bytes of its text */
         json_t *root;        /* owned */
         const char *method;  /* root's */
         size_t method_n;

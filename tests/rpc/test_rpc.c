@@ -213,6 +213,46 @@ static void test_one_socket_has_only_so_many_under_way(void **state) {
         close_world();
 }
 
+static void test_one_account_has_only_so_many_bytes_under_way(void **state) {
+        const size_t large = 6u << 20;
+        char *text = malloc(large + 200);
+        struct client c, other;
+
+        (void)state;
+        assert_non_null(text);
+        open_world(&two_workers, FOR_EVER_MS);
+        client_init(&c, w.identity);
+        client_init(&other, w.identity);
+        for (int i = 0; i < 4; i++) { /* on two sockets: it is the account that counts */
+                int n = sprintf(text, "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"waiting\"", i);
+                memset(text + n, ' ', large);
+                text[n + large] = '}';
+                rpc_receive(w.rpc, i % 2 ? &other.port : &c.port, text, n + large + 1);
+        }
+        assert_int_equal(client_count(&c), 1);
+        assert_reply_code(&c, 2, "busy");
+        assert_reply_code(&other, 3, "busy");
+        gate_open(&w.gate);
+        client_await(&c, 2);
+        client_await(&other, 2);
+        client_settle(&c);
+        client_settle(&other);
+        assert_int_equal(atomic_load(&w.account->requested), 0);
+        free(text);
+        text = malloc(3 * large + 200); /* alone it goes in, whatever its size */
+        assert_non_null(text);
+        int n = sprintf(text, "{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"nothing\"");
+        memset(text + n, ' ', 3 * large);
+        text[n + 3 * large] = '}';
+        rpc_receive(w.rpc, &c.port, text, n + 3 * large + 1);
+        client_await(&c, 3);
+        assert_int_equal(reply_number(&c, 9), 0);
+        free(text);
+        client_done(&c);
+        client_done(&other);
+        close_world();
+}
+
 static void test_whoever_waits_too_long_hears_timeout(void **state) {
         const struct pool_limits one = {.workers = 1, .queued = 8, .queued_per_turn = 8};
         struct client c;
@@ -298,6 +338,7 @@ int main(void) {
                 cmocka_unit_test(test_another_session_s_request_overtakes),
                 cmocka_unit_test(test_a_full_queue_says_busy_at_once),
                 cmocka_unit_test(test_one_socket_has_only_so_many_under_way),
+                cmocka_unit_test(test_one_account_has_only_so_many_bytes_under_way),
                 cmocka_unit_test(test_whoever_waits_too_long_hears_timeout),
                 cmocka_unit_test(test_a_revoked_token_asks_no_more),
                 cmocka_unit_test(test_after_a_drain_there_is_still_an_answer),
