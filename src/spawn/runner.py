@@ -12,22 +12,33 @@ import sys
 
 
 class _Lines:
-    """Gives linecache the snapshot's lines when it is first imported: importing it costs milliseconds."""
+    """Gives linecache the snapshot's lines once it is imported, by whomever: importing it ourselves would
+    cost each run milliseconds. A finder that lets the next one find, and a loader that lets its load."""
 
     def __init__(self, path, source):
         self.path, self.source = path, source
 
     def find_spec(self, name, path=None, target=None):
-        if name == "linecache":
-            self.fill()
+        if name != "linecache":
+            return None
+        sys.meta_path.remove(self)
+        for finder in sys.meta_path:
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                self.loader, spec.loader = spec.loader, self
+                return spec
         return None
 
-    def fill(self):
-        if self not in sys.meta_path:
-            return
-        sys.meta_path.remove(self)
+    def create_module(self, spec):
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module):
+        module.__loader__ = module.__spec__.loader = self.loader
+        self.loader.exec_module(module)
+        self.fill(module)
+
+    def fill(self, linecache):
         import io
-        import linecache
         import tokenize
 
         try:
@@ -42,7 +53,7 @@ class _Lines:
         linecache.cache[self.path] = (len(self.source), None, lines, self.path)
 
 
-def _report(value, trace, lines):
+def _report(value, trace):
     """What Python does with an exception that nobody caught."""
     sys.last_type, sys.last_value, sys.last_traceback = type(value), value, trace
     value.__traceback__ = trace
@@ -55,7 +66,6 @@ def _report(value, trace, lines):
             print("Error in sys.excepthook:", file=sys.stderr)
             sys.__excepthook__(type(broken), broken, broken.__traceback__)
             print("\nOriginal exception was:", file=sys.stderr)
-    lines.fill()
     import traceback
 
     # Python's own printer in C reads the file, which may have changed.
@@ -75,8 +85,7 @@ def _run():
     snapshot, path, mode = sys.argv[1:4]
     with open(snapshot, "rb") as f:
         source = f.read()
-    lines = _Lines(path, source)
-    sys.meta_path.insert(0, lines)
+    sys.meta_path.insert(0, _Lines(path, source))
     sys.argv[:] = [path] + sys.argv[4:]
     sys.path[0] = path.rpartition("/")[0] or "/"
 
@@ -116,7 +125,7 @@ def _run():
         return
     # Our own frame is the first of the traceback; of a file that does not compile it is the only one.
     trace = raised.__traceback__.tb_next if trace else None
-    _report(raised, trace, lines)
+    _report(raised, trace)
     if mode == "run":
         if isinstance(raised, KeyboardInterrupt):
             interrupted.append(True)

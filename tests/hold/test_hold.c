@@ -642,10 +642,10 @@ static void test_a_driver_who_returns_within_the_grace_misses_nothing(void **sta
         client_word(&c, HOLD_GRACE);
         client_lose(&c);
         assert_int_equal(client_return(&c), 0);
-        c.hold_back = false;
         client_until(&c, c.hello);
-        assert_true(
-                ring_reader_set_gate(c.ring, c.at)); /* a holder that looks for a driver says so */
+        c.hold_back = false;
+        /* A holder that looks for a driver says so. */
+        assert_true(ring_reader_set_gate(c.ring, c.at));
         client_word(&c, HOLD_GATE);
         client_wait_exit(&c);
         check_lines(&c, 0);

@@ -2,7 +2,7 @@
 #include "client.h"
 
 static void make_file(const char *name) {
-        char path[128];
+        char path[512];
 
         snprintf(path, sizeof path, "%s/%s", world.dir, name);
         int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
