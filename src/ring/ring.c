@@ -66,13 +66,17 @@ int ring_create(const char *id, uint64_t ring_bytes, int *ret_data_fd, int *ret_
         return 0;
 }
 
-/* F_GET_SEALS fails on whatever is no memfd: then it could shrink beneath the map. */
-static int check_file(int fd, uint64_t size, int seals) {
-        struct stat st;
+/* F_GET_SEALS fails on whatever is no memfd: then it could shrink beneath the map, or let whoever reads it
+ * wait. So it comes before all else. */
+static int check_seals(int fd, int seals) {
         int have = fcntl(fd, F_GET_SEALS);
 
-        if (have < 0 || (have & seals) != seals)
-                return -EPROTO;
+        return have >= 0 && (have & seals) == seals ? 0 : -EPROTO;
+}
+
+static int check_size(int fd, uint64_t size) {
+        struct stat st;
+
         if (fstat(fd, &st) < 0)
                 return -errno;
         if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != size)
@@ -97,14 +101,16 @@ static int check_constants(int data_fd, uint64_t *ret_bytes) {
 
 int ring_map(int data_fd, int control_fd, int prot, int data_seals, struct ring_maps *ret) {
         struct ring_maps m = {0};
-        int r = check_constants(data_fd, &m.ring_bytes);
+        int r = check_seals(data_fd, data_seals);
 
-        if (r < 0)
-                return r;
-        r = check_file(data_fd, ring_file_bytes(m.ring_bytes), data_seals);
-        if (r < 0)
-                return r;
-        r = check_file(control_fd, RING_PAGE, F_SEAL_SHRINK | F_SEAL_GROW);
+        if (r == 0)
+                r = check_seals(control_fd, F_SEAL_SHRINK | F_SEAL_GROW);
+        if (r == 0)
+                r = check_constants(data_fd, &m.ring_bytes);
+        if (r == 0)
+                r = check_size(data_fd, ring_file_bytes(m.ring_bytes));
+        if (r == 0)
+                r = check_size(control_fd, RING_PAGE);
         if (r < 0)
                 return r;
 

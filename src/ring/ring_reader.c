@@ -36,9 +36,9 @@ int ring_reader_open(int data_fd, int control_fd, const char *id, struct ring_re
 
         if (!r)
                 return -ENOMEM;
-        e = check_id(data_fd, id);
+        e = ring_map(data_fd, control_fd, PROT_READ, seals, &r->maps);
         if (e == 0)
-                e = ring_map(data_fd, control_fd, PROT_READ, seals, &r->maps);
+                e = check_id(data_fd, id); /* now that it is known to be a memfd */
         if (e < 0) {
                 ring_reader_free(r);
                 return e;
