@@ -206,6 +206,18 @@ static enum hold_type empty_seat_locked(struct session *s, enum viewer_leave how
         return ring_reader_set_gate(s->ring, RING_NO_DRIVER) ? HOLD_GATE : 0;
 }
 
+/* Said without the lock: somebody who took the seat meanwhile may have been told of before, and a grace that
+ * comes behind a gate would be one for a driver who is there. */
+static void tell_grace(struct session *s) {
+        bool driven = false;
+
+        session_tell(s, HOLD_GRACE);
+        LATCH_WITH(session, &s->lock)
+                driven = s->driver != NULL;
+        if (driven)
+                session_tell(s, HOLD_GATE);
+}
+
 void viewer_leave(struct viewer *v, enum viewer_leave how) {
         struct session *s = v->session;
         struct crowd c = {.n = 0};
@@ -223,7 +235,9 @@ void viewer_leave(struct viewer *v, enum viewer_leave how) {
                 }
         }
         port_remove(v->port, v);
-        if (tell)
+        if (tell == HOLD_GRACE)
+                tell_grace(s);
+        else if (tell)
                 session_tell(s, tell);
         crowd_wake(&c);
         if (sat)
