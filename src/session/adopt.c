@@ -86,9 +86,16 @@ static void hear_rest(struct session *s) {
         }
 }
 
+/* Not of the holder's making: the start fails, and whoever starts next finds it again. */
+static bool is_ours(int r) {
+        return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EAGAIN;
+}
+
 static int greet(struct session *s, struct found *f) {
         int r = session_greet(s, f->hello);
 
+        if (is_ours(r))
+                return r;
         if (r < 0) {
                 session_lose(s, "it is not what its record says");
                 return 0;
@@ -111,33 +118,26 @@ static int adopt_living(struct session *s, struct found *f) {
         return r;
 }
 
-/* The ring is as the record has it. */
-static bool ends_at(struct session *s, uint64_t offset) {
-        uint64_t tail, head;
-        bool eof;
-
-        LATCH_GUARD(session, &s->lock);
-        return ring_reader_bounds(s->ring, &tail, &head, &eof) == 0 && eof && head == offset;
-}
-
 /* Its end is known; the holder is there for those who want to read. */
-static void adopt_ended(struct session *s, struct found *f, const struct store_session *record) {
+static int adopt_ended(struct session *s, struct found *f, const struct store_session *record) {
         struct session_end end;
+        int r = f->hello ? session_greet(s, f->hello) : f->nonsense ? -EPROTO : 0;
 
+        if (is_ours(r))
+                return r;
         end_of_record(record, &end);
-        if (!f->hello || session_greet(s, f->hello) < 0) {
-                session_tell(s, HOLD_FORGET);
-                LATCH_WITH(session, &s->lock)
-                        s->holder_gone = true;
-        } else if (!ends_at(s, end.offset)) {
-                LATCH_WITH(session, &s->lock)
-                        s->ring_bad = true;
-        }
         restore_end(s, &end, true);
+        if (r < 0 || s->holder_fd < 0)
+                session_without_holder(s);
+        else if (f->hello)
+                session_check_end(s);
+        else
+                r = wait_for_word(s);
+        return is_ours(r) ? r : 0;
 }
 
 static bool can_be_watched(struct session *s) {
-        if (s->wake_fd < 0)
+        if (s->wake_fd < 0 || s->holder_fd < 0)
                 return false;
         LATCH_GUARD(session, &s->lock);
         return s->state != SESSION_DYING;
@@ -175,7 +175,7 @@ static int adopt(struct sessions *ss, struct found *f, const struct store_sessio
                 return r;
         s->holder_fd = TAKE_FD(f->fd);
         if (record->state == RECORD_ENDED)
-                adopt_ended(s, f, record);
+                r = adopt_ended(s, f, record);
         else
                 r = adopt_living(s, f);
         if (r == 0)
@@ -212,18 +212,28 @@ static int record_of_hello(struct sessions *ss, const struct found *f, struct st
         return 0;
 }
 
+/* It is nobody's. Its socket is in our folder, where it may not be allowed to remove anything. */
+static void dismiss(struct sessions *ss, const struct found *f) {
+        if (f->fd < 0)
+                return;
+        holder_dismiss(f->fd, clock_mono_ns() + HELLO_MS * UINT64_C(1000000));
+        found_unlink(ss->deps.config->data, f->id);
+}
+
 static int adopt_without_record(struct sessions *ss, struct found *f) {
         _cleanup_(freep) struct store_session *record = malloc(sizeof *record);
 
         if (!record)
                 return -ENOMEM;
-        int r = record_of_hello(ss, f, record);
+        int r = found_hear(f);
+        if (r == 0)
+                r = record_of_hello(ss, f, record);
         if (r == 0)
                 return adopt(ss, f, record);
         log_event(LOG_WARN, "session.stray", LOG_S("session", f->id), LOG_E(r));
         if (r != -ENOENT && r != -EPROTO)
                 return r;
-        holder_dismiss(f->fd, clock_mono_ns() + HELLO_MS * UINT64_C(1000000)); /* nobody's */
+        dismiss(ss, f);
         return 0;
 }
 
@@ -269,15 +279,16 @@ static int adopt_records(struct sessions *ss, struct found *list, size_t n) {
 
         for (size_t i = 0; r == 0 && i < count; i++) {
                 struct found *f = holder_of(list, n, records[i].id);
-                r = f ? adopt(ss, f, &records[i]) : adopt_without_holder(ss, &records[i]);
+                r = f ? found_hear(f) : 0;
+                if (r == 0)
+                        r = f ? adopt(ss, f, &records[i]) : adopt_without_holder(ss, &records[i]);
                 if (r == -ENOENT) { /* whose user is gone */
                         if (f)
-                                holder_dismiss(f->fd,
-                                               clock_mono_ns() + HELLO_MS * UINT64_C(1000000));
+                                dismiss(ss, f);
                         r = store_session_remove(ss->deps.store, records[i].id);
                 }
                 if (f)
-                        f->fd = fd_close(f->fd); /* if it was not taken */
+                        found_done(f);
         }
         return r;
 }
@@ -310,8 +321,10 @@ int sessions_adopt(struct sessions *ss) {
                 return r;
         r = adopt_records(ss, list, n);
         for (size_t i = 0; r == 0 && i < n; i++)
-                if (list[i].fd >= 0)
+                if (list[i].fd >= 0) {
                         r = adopt_without_record(ss, &list[i]);
+                        found_done(&list[i]);
+                }
         found_free(list, n);
         if (r == 0)
                 evict_all(ss);

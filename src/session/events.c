@@ -185,17 +185,27 @@ static int hear_exit(struct session *s, const struct hold_exit *e) {
 }
 
 /* A holder that was found again and said nothing then says HELLO now. */
-static int hear_late_hello(struct session *s, struct holder_message *m) {
+static int hear_late_hello(struct session *s, struct holder_message *m, bool ended) {
         session_unwatch(s);
         s->wake_fd = fd_close(s->wake_fd); /* stood in for the holder's */
         int r = session_greet(s, m);
+        if (r < 0 && ended)
+                session_without_holder(s);
         if (r < 0)
                 return r;
+        if (ended)
+                session_check_end(s);
         LATCH_WITH(session, &s->lock) {
                 s->mute = false;
-                session_move_locked(s, SESSION_RUNNING);
+                if (!ended)
+                        session_move_locked(s, SESSION_RUNNING);
         }
         return session_watch(s);
+}
+
+static bool is_mute(struct session *s) {
+        LATCH_GUARD(session, &s->lock);
+        return s->mute;
 }
 
 static enum session_state state_of(struct session *s) {
@@ -220,6 +230,7 @@ static int hear_running(struct session *s, struct holder_message *m) {
 /* After the end: answers, and what a holder repeats on a new connection. */
 static int hear_ended(struct session *s, struct holder_message *m) {
         switch (m->u.head.type) {
+        case HOLD_HELLO: return is_mute(s) ? hear_late_hello(s, m, true) : -EPROTO;
         case HOLD_STARTED: return session_hear_started(s, m);
         case HOLD_INPUT_ACK: return hear_input(s, &m->u.mark, false);
         case HOLD_INPUT_REFUSED: return hear_input(s, &m->u.mark, true);
@@ -246,7 +257,7 @@ static void hear_dying(struct session *s, struct holder_message *m) {
 int session_hear(struct session *s, struct holder_message *m) {
         switch (state_of(s)) {
         case SESSION_STARTING:
-                return m->u.head.type == HOLD_HELLO ? hear_late_hello(s, m) : -EPROTO;
+                return m->u.head.type == HOLD_HELLO ? hear_late_hello(s, m, false) : -EPROTO;
         case SESSION_RUNNING: return hear_running(s, m);
         case SESSION_DYING: hear_dying(s, m); return 0;
         case SESSION_ENDED:
@@ -257,11 +268,18 @@ int session_hear(struct session *s, struct holder_message *m) {
 
 /* Its connection has ended, and so has the holder. */
 static void hang_up(struct session *s) {
+        bool recorded = false;
+
         session_unwatch(s);
         LATCH_WITH(session, &s->lock) {
                 s->holder_gone = true;
+                recorded = s->recorded;
+                if (recorded)
+                        s->mute = false; /* nothing is kept any more */
                 latch_cond_broadcast(&s->changed);
         }
+        if (recorded)
+                session_record_soon(s); /* its socket may be there still */
         session_lose(s, "its holder is gone");
         if (!session_lost_now(s))
                 atomic_store(&s->all->look, true);
@@ -273,7 +291,7 @@ void sessions_on_holder(struct sessions *ss, uint64_t number) {
         for (int i = 0; s && i < MESSAGES_A_TURN; i++) {
                 struct holder_message m;
                 int r = holder_receive(s->holder_fd, &m);
-                if (r == -EAGAIN || r == -ENOMEM || r == -ENOBUFS)
+                if (r == -EAGAIN || r == -ENOMEM || r == -ENOBUFS || r == -EMFILE)
                         return;
                 if (r == -EPIPE) {
                         hang_up(s);

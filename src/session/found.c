@@ -19,6 +19,7 @@
 
 #define FOUND_MAX 16384u
 #define SUFFIX    ".sock"
+#define RETRY_MS  UINT64_C(10)
 
 static bool is_socket_name(const char *name) {
         static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
@@ -49,7 +50,7 @@ static int connect_in(int dir, const char *name) {
         return TAKE_FD(fd);
 }
 
-static int add(struct found **list, size_t *n, size_t *room, const char *name, int fd) {
+static int add(struct found **list, size_t *n, size_t *room, const char *name) {
         if (*n == *room) {
                 size_t more = MAX(*room * 2, (size_t)64);
                 struct found *grown = realloc(*list, more * sizeof *grown);
@@ -59,76 +60,103 @@ static int add(struct found **list, size_t *n, size_t *room, const char *name, i
                 *room = more;
         }
         struct found *f = &(*list)[(*n)++];
-        *f = (struct found){.fd = fd};
+        *f = (struct found){.fd = -EAGAIN};
         memcpy(f->id, name, RANDOM_ID_CHARS);
         return 0;
 }
 
-/* fd >= 0: it listens. Else why not. */
-static int reach(int dir, const char *name) {
-        int fd = connect_in(dir, name);
-
-        if (fd == -ECONNREFUSED && unlinkat(dir, name, 0) == 0)
-                log_event(LOG_INFO, "session.stale_socket", LOG_S("name", name));
-        else if (fd < 0)
-                log_event(LOG_WARN, "session.connect", LOG_S("name", name), LOG_E(fd));
-        return fd;
-}
-
-static int connect_all(DIR *d, struct found **list, size_t *n) {
+static int list_sockets(DIR *d, struct found **list, size_t *n) {
         size_t room = 0;
         struct dirent *e;
 
         while (*n < FOUND_MAX && (e = readdir(d)) != NULL) {
-                if (!is_socket_name(e->d_name))
-                        continue;
-                int fd = reach(dirfd(d), e->d_name);
-                if (fd < 0)
-                        continue;
-                int r = add(list, n, &room, e->d_name, fd);
-                if (r < 0) {
-                        fd_close(fd);
+                int r = is_socket_name(e->d_name) ? add(list, n, &room, e->d_name) : 0;
+                if (r < 0)
                         return r;
-                }
         }
         return 0;
 }
 
-/* False: nothing came yet. */
-static bool hear_hello(struct found *f) {
-        struct holder_message *m = malloc(sizeof *m);
-        int r = m ? holder_receive(f->fd, m) : -ENOMEM;
-
-        if (r == 0 && m->u.head.type == HOLD_HELLO) {
-                f->hello = m;
-                return true;
-        }
-        if (r == 0)
-                holder_message_done(m);
-        free(m);
-        f->nonsense = r == 0 || r == -EPROTO;
-        return r != -EAGAIN;
+/* Nobody listens yet, as while a holder is being loaded, or too many have called. */
+static bool may_come(int fd) {
+        return fd == -ECONNREFUSED || fd == -EAGAIN;
 }
 
-static void hear_all(struct found *list, size_t n, struct pollfd *polls, uint64_t until_ns) {
-        size_t left = n;
+/* What was reached, and what is gone or no holder's, is let be. *ret_left: how many may still come. 0, or
+ * -errno of ours, which says nothing of the holder. */
+static int reach_all(int dir, struct found *list, size_t n, size_t *ret_left) {
+        size_t left = 0;
 
-        for (size_t i = 0; i < n; i++)
-                polls[i] = (struct pollfd){.fd = list[i].fd, .events = POLLIN};
-        while (left > 0) {
-                uint64_t now = clock_mono_ns();
-                if (now >= until_ns)
-                        return;
-                int r = poll(polls, n, (int)((until_ns - now) / 1000000 + 1));
-                if (r < 0 && errno != EINTR)
-                        return;
-                for (size_t i = 0; r > 0 && i < n; i++) {
-                        if (polls[i].fd < 0 || polls[i].revents == 0 || !hear_hello(&list[i]))
-                                continue;
-                        polls[i].fd = -1;
-                        left--;
-                }
+        for (size_t i = 0; i < n; i++) {
+                char name[RANDOM_ID_CHARS + sizeof SUFFIX];
+                struct found *f = &list[i];
+                if (!may_come(f->fd))
+                        continue;
+                snprintf(name, sizeof name, "%s" SUFFIX, f->id);
+                f->fd = connect_in(dir, name);
+                left += may_come(f->fd);
+                if (f->fd >= 0 || may_come(f->fd) || f->fd == -ENOENT || f->fd == -EPROTOTYPE)
+                        continue;
+                log_event(LOG_ERROR, "session.connect", LOG_S("session", f->id), LOG_E(f->fd));
+                return f->fd;
         }
+        *ret_left = left;
+        return 0;
+}
+
+static size_t ask_all(struct found *list, size_t n, struct pollfd *polls) {
+        size_t left = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                bool asked = list[i].fd >= 0 && !list[i].speaks;
+                polls[i] = (struct pollfd){.fd = asked ? list[i].fd : -1, .events = POLLIN};
+                left += asked;
+        }
+        return left;
+}
+
+/* Until all have been reached and speak, or the time is over. */
+static int wait_for_all(int dir, struct found *list, size_t n, uint64_t until_ns) {
+        _cleanup_(freep) struct pollfd *polls = calloc(n + 1, sizeof *polls);
+        size_t missing = 0;
+
+        if (!polls)
+                return -ENOMEM;
+        for (;;) {
+                int r = reach_all(dir, list, n, &missing);
+                uint64_t now = clock_mono_ns();
+                if (r < 0)
+                        return r;
+                if ((ask_all(list, n, polls) == 0 && missing == 0) || now >= until_ns)
+                        return 0;
+                uint64_t left_ms = (until_ns - now) / 1000000 + 1;
+                r = poll(polls, n, (int)(missing > 0 ? MIN(left_ms, RETRY_MS) : left_ms));
+                if (r < 0 && errno != EINTR)
+                        return -errno;
+                for (size_t i = 0; r > 0 && i < n; i++)
+                        list[i].speaks |= polls[i].fd >= 0 && polls[i].revents != 0;
+        }
+}
+
+/* What nobody listens on is removed, and out of the list; what could not be reached stays in it. */
+static size_t drop_dead(int dir, struct found *list, size_t n) {
+        size_t kept = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                char name[RANDOM_ID_CHARS + sizeof SUFFIX];
+                struct found f = list[i];
+                snprintf(name, sizeof name, "%s" SUFFIX, f.id);
+                if (f.fd == -ECONNREFUSED && unlinkat(dir, name, 0) == 0)
+                        log_event(LOG_INFO, "session.stale_socket", LOG_S("session", f.id));
+                else if (f.fd < 0)
+                        log_event(LOG_WARN, "session.connect", LOG_S("session", f.id),
+                                  LOG_E(f.fd));
+                if (f.fd < 0 && f.fd != -EAGAIN)
+                        continue;
+                f.fd = MAX(f.fd, -1);
+                list[kept++] = f;
+        }
+        return kept;
 }
 
 int found_look(const char *data, unsigned hello_ms, struct found **ret, size_t *ret_n) {
@@ -145,28 +173,49 @@ int found_look(const char *data, unsigned hello_ms, struct found **ret, size_t *
         }
         if (!d)
                 return path ? -errno : -ENOMEM;
-        int r = connect_all(d, &list, &n);
+        int r = list_sockets(d, &list, &n);
+        if (r == 0)
+                r = wait_for_all(dirfd(d), list, n,
+                                 clock_mono_ns() + hello_ms * UINT64_C(1000000));
+        if (r == 0)
+                n = drop_dead(dirfd(d), list, n);
         closedir(d);
-
-        _cleanup_(freep) struct pollfd *polls = calloc(n + 1, sizeof *polls);
-        if (r == 0 && !polls)
-                r = -ENOMEM;
         if (r < 0) {
                 found_free(list, n);
                 return r;
         }
-        hear_all(list, n, polls, clock_mono_ns() + hello_ms * UINT64_C(1000000));
         *ret = list;
         *ret_n = n;
         return 0;
 }
 
-void found_free(struct found *f, size_t n) {
-        for (size_t i = 0; i < n; i++) {
-                fd_close(f[i].fd);
-                if (f[i].hello)
-                        holder_message_done(f[i].hello);
-                free(f[i].hello);
+int found_hear(struct found *f) {
+        _cleanup_(freep) struct holder_message *m = malloc(sizeof *m);
+
+        if (!m)
+                return -ENOMEM;
+        if (f->fd < 0 || !f->speaks)
+                return 0;
+        int r = holder_receive(f->fd, m);
+        if (r == 0 && m->u.head.type == HOLD_HELLO) {
+                f->hello = TAKE_PTR(m);
+                return 0;
         }
+        if (r == 0)
+                holder_message_done(m);
+        f->nonsense = r == 0 || r == -EPROTO;
+        return f->nonsense || r == -EPIPE || r == -EAGAIN ? 0 : r;
+}
+
+void found_done(struct found *f) {
+        f->fd = fd_close(f->fd);
+        if (f->hello)
+                holder_message_done(f->hello);
+        free(TAKE_PTR(f->hello));
+}
+
+void found_free(struct found *f, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                found_done(&f[i]);
         free(f);
 }

@@ -13,15 +13,21 @@
 
 struct found {
         char id[RANDOM_ID_CHARS + 1]; /* by the name of its socket */
-        int fd;                       /* connected; -1 once taken */
-        struct holder_message *hello; /* NULL: it said nothing in time, or nonsense */
+        int fd;                       /* connected; -1 once taken, or if too many have called it */
+        bool speaks;                  /* in time: something can be received, or it is gone */
+        struct holder_message *hello; /* heard; NULL: it said nothing in time, or nonsense */
         bool nonsense;
 };
 
-/* All that answer, within hello_ms; sockets on which nobody listens are removed. No folder: none. 0, -ENOMEM,
- * -errno (opendir(3)). found_free(*ret, *ret_n). */
+/* All that can be reached within hello_ms, connected; sockets on which nobody listened for so long are
+ * removed. No folder: none. 0, -ENOMEM, -errno (opendir(3), connect(2)): then nobody was judged.
+ * found_free(*ret, *ret_n). */
 _must_use_ int found_look(const char *data, unsigned hello_ms, struct found **ret, size_t *ret_n);
-void found_free(struct found *f, size_t n); /* closes what was not taken */
+/* Receives what it said first, with its descriptors: one at a time is heard and done with, since a message has
+ * three of them. 0, also if that was nothing; -EMFILE, -ENOMEM, -errno: it could not be had. */
+_must_use_ int found_hear(struct found *f);
+void found_done(struct found *f);           /* closes what was not taken of it */
+void found_free(struct found *f, size_t n); /* the same, of all */
 
 /* DIR/sessions/ID.sock, whose holder is gone. */
 void found_unlink(const char *data, const char *id);

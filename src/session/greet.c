@@ -61,3 +61,12 @@ int session_greet(struct session *s, struct holder_message *m) {
         }
         return 0;
 }
+
+void session_check_end(struct session *s) {
+        uint64_t tail, head;
+        bool eof;
+
+        LATCH_GUARD(session, &s->lock);
+        if (ring_reader_bounds(s->ring, &tail, &head, &eof) < 0 || !eof || head != s->end.offset)
+                s->ring_bad = true;
+}

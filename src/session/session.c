@@ -142,5 +142,5 @@ int session_ready(struct session *s) {
                         return -ETIMEDOUT;
         if (s->dropped || s->forget)
                 return -ENOENT;
-        return s->state == SESSION_STARTING ? -EAGAIN : 0;
+        return s->state == SESSION_STARTING || (s->state == SESSION_ENDED && s->mute) ? -EAGAIN : 0;
 }

@@ -109,6 +109,17 @@ void session_lose(struct session *s, const char *why) {
                 atomic_store(&s->all->look, true);
 }
 
+void session_without_holder(struct session *s) {
+        if (s->holder_fd >= 0) {
+                session_tell(s, HOLD_FORGET);
+                found_unlink(s->all->deps.config->data, s->about.id);
+        }
+        LATCH_GUARD(session, &s->lock);
+        s->holder_gone = true;
+        s->mute = false;
+        latch_cond_broadcast(&s->changed);
+}
+
 void session_ring_bad(struct session *s) {
         LATCH_WITH(session, &s->lock)
                 s->ring_bad = true;
@@ -168,12 +179,17 @@ static bool record_of(struct session *s, struct store_session *ret) {
 
 int session_record_now(struct session *s) {
         struct store_session record;
-        bool gone = false;
+        bool gone = false, written = false;
         int r;
 
         LATCH_WITH(session, &s->lock) {
                 if (s->dropped)
                         return 0;
+                written = s->recorded && s->holder_gone && !s->forget;
+        }
+        if (written) { /* only the socket is left to see to */
+                found_unlink(s->all->deps.config->data, s->about.id);
+                return 0;
         }
         if (!record_of(s, &record))
                 return session_drop(s);
@@ -255,10 +271,10 @@ int session_drop(struct session *s) {
         /* The holder first: one that is left behind would be found at the next start, and be a session
          * again. A record that is left behind is only one of a session that was lost. */
         int r = session_say_type(s, HOLD_FORGET);
-        if (r == -EPIPE)
+        if (r == 0 || r == -EPIPE) {
                 found_unlink(s->all->deps.config->data, s->about.id);
-        if (r == 0 || r == -EPIPE)
                 r = store_session_remove(s->all->deps.store, s->about.id);
+        }
         if (r < 0) {
                 LATCH_WITH(session, &s->lock)
                         s->dropped = false;

@@ -67,7 +67,8 @@ struct session {
                 about; /* fixed from publish on: id, user_id, kind, tty, path, title, started_ms */
         bool counted;  /* fixed: one of account->sessions */
 
-        /* Fixed once the state is RUNNING or later; before, of the thread that opens it. */
+        /* Fixed once it can be attached to (session_ready); before, of the thread that opens it, or of the
+         * pump, while it is mute. */
         struct ring_reader *ring; /* NULL: found without a holder */
         int holder_fd, wake_fd;
 
@@ -161,6 +162,8 @@ void session_settle(struct session *s, enum session_state to, const struct sessi
 void session_lose(struct session *s, const char *why);
 /* Its ring says what cannot be: lost, if it lives; what is not sent yet becomes a gap. */
 void session_ring_bad(struct session *s);
+/* Ended, and its holder is not what it should be: that one goes, what it kept is gone. */
+void session_without_holder(struct session *s);
 /* Asks again whether a cage that is being killed is gone. False: not yet. */
 bool session_lost_now(struct session *s);
 /* Reads what a dying session's holder still says, where the pump does not. True: the holder is gone. */
@@ -183,6 +186,8 @@ bool greet_valid(const struct holder_message *m);
 /* HELLO, checked against what is known; on success ring, wake_fd and size are the session's (m's fds are
  * taken). 0, -EPROTO, -errno. */
 _must_use_ int session_greet(struct session *s, struct holder_message *m);
+/* The record of an end is believed before a ring that ends elsewhere. */
+void session_check_end(struct session *s);
 
 /* ---- events.c ---- */
 /* One message of its holder. 0, -EPROTO: it lies. */
