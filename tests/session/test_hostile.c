@@ -32,6 +32,13 @@ static struct session *find(const struct holder_double *h) {
         return sessions_find(world.sessions, world.ann, h->id);
 }
 
+static bool socket_is_there(const struct holder_double *h) {
+        char path[200];
+
+        snprintf(path, sizeof path, "%s/sessions/%s.sock", world.dir, h->id);
+        return access(path, F_OK) == 0;
+}
+
 static bool record_is(const char *id, enum record_state state, const char *verdict) {
         struct store_session *list;
         size_t n;
@@ -140,6 +147,86 @@ static void test_a_bad_holder_stops_no_start(void **state) {
         double_free(good);
 }
 
+/* ---- waiting for a word ---- */
+
+static void test_an_ended_session_waits_for_its_holder(void **state) {
+        struct holder_double *a = double_new(&(struct holder_double){.tty = true, .mute = true});
+        struct session_joined joined;
+        struct session_refusal no;
+
+        (void)state;
+        double_record(a, RECORD_ENDED, false); /* at offset 0 */
+        double_finish(a, HOLD_EXITED, 0);
+        assert_int_equal(sessions_adopt(world.sessions), 0);
+        struct session *s = find(a);
+        assert_non_null(s);
+        struct client *c = client_new(world.ann);
+        assert_int_equal(client_try_attach(c, s, &(struct session_join){0}, &joined, &no), -EAGAIN);
+        HELD(a)
+        double_hello(a);
+        UNTIL(client_try_attach(c, s, &(struct session_join){.has_since = true}, &joined, &no) ==
+              0);
+        AWAIT(c, joined.channel, ch->exits == 1);
+        assert_int_equal(SEEN(a, forgets), 0);
+        assert_int_equal(session_close(s), 0);
+        UNTIL(SEEN(a, forgotten));
+        assert_false(socket_is_there(a)); /* which the double does not remove itself */
+        session_unref(s);
+        client_free(c);
+        double_free(a);
+}
+
+static void test_an_ended_session_whose_holder_dies_mute_can_be_read(void **state) {
+        struct holder_double *a = double_new(&(struct holder_double){.tty = true, .mute = true});
+        struct session_joined joined;
+        struct session_refusal no;
+
+        (void)state;
+        double_record(a, RECORD_ENDED, false);
+        assert_int_equal(sessions_adopt(world.sessions), 0);
+        struct session *s = find(a);
+        struct client *c = client_new(world.ann);
+        double_die(a, true);
+        UNTIL(client_try_attach(c, s, &(struct session_join){0}, &joined, &no) == 0);
+        AWAIT(c, joined.channel, ch->exits == 1);
+        UNTIL(!socket_is_there(a));
+        session_unref(s);
+        client_free(c);
+        double_free(a);
+}
+
+/* Bound, and not listening yet, while the server starts. */
+static void *listen_late(void *arg) {
+        struct holder_double *h = arg;
+
+        usleep(100000);
+        HELD(h)
+        CHECK(listen(h->listen_fd, 4) == 0);
+        return NULL;
+}
+
+static void test_who_listens_late_is_found(void **state) {
+        struct holder_double *a = double_new(&(struct holder_double){.tty = true});
+        struct sockaddr_un at = {.sun_family = AF_UNIX};
+        pthread_t thread;
+
+        (void)state;
+        double_record(a, RECORD_RUNNING, false);
+        snprintf(at.sun_path, sizeof at.sun_path, "%s/sessions/%s.sock", world.dir, a->id);
+        assert_int_equal(unlink(at.sun_path), 0);
+        double_die(a, false);
+        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+        HELD(a)
+        a->listen_fd = fd;
+        assert_int_equal(pthread_create(&thread, NULL, listen_late, a), 0);
+        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_true(socket_is_there(a));
+        assert_true(lease_is_held());
+        double_free(a);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         const struct CMUnitTest tests[] = {
@@ -147,6 +234,9 @@ int main(void) {
                 TEST(test_a_server_is_not_made_to_kill_itself),
                 TEST(test_an_fd_that_is_always_readable_frees_no_lease),
                 TEST(test_a_bad_holder_stops_no_start),
+                TEST(test_an_ended_session_waits_for_its_holder),
+                TEST(test_an_ended_session_whose_holder_dies_mute_can_be_read),
+                TEST(test_who_listens_late_is_found),
         };
 
         return cmocka_run_group_tests_name("hostile", tests, world_setup, world_teardown);
