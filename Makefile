@@ -53,7 +53,7 @@ $(BUILD)/$(1)/obj/web/assets.o: $(BUILD)/web/assets.c | $$$$(@D)/.dir
 	@echo "  CC    $(1) $$<"
 	@$$(CC) $$(CPPFLAGS) -std=gnu11 $$(HARDEN) $$(FLAGS_$(1)) -MMD -MP -c $$< -o $$@
 # The assembler reads runner.py, which the compiler's list of dependencies does not know.
-$(BUILD)/$(1)/obj/src/spawn/runner_text.o: src/spawn/runner.py
+$(BUILD)/$(1)/obj/src/spawn/runner.o: src/spawn/runner.py
 $(BUILD)/$(1)/lib/liblatchd.a: $$(OBJ_$(1)) | $$$$(@D)/.dir
 	@echo "  AR    $$@"
 	@rm -f $$@; ar rcs $$@ $$(OBJ_$(1))

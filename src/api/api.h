@@ -7,4 +7,5 @@
 #include "session/session.h"
 
 _must_use_ int api_files_add(struct rpc *rpc, const struct config *config);
-_must_use_ int api_sessions_add(struct rpc *rpc, struct sessions *sessions, const struct config *config);
+_must_use_ int api_sessions_add(struct rpc *rpc, struct sessions *sessions,
+                                const struct config *config);

@@ -17,7 +17,6 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/str.h"
 #include "hold/hold_private.h"
 #include "spawn/cage.h"
 

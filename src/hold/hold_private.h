@@ -106,7 +106,7 @@ struct hold {
         uint16_t cols, rows;
         bool ending, forget;       /* somebody asked for the end: of the cage; of us too */
         enum hold_verdict verdict; /* if ending */
-        bool cut; /* output went beyond its limit: not all of it is in the ring */
+        bool cut;                  /* output went beyond its limit: not all of it is in the ring */
         bool reported;
         struct init_word report; /* INIT_ENDED, if reported */
         struct rusage usage;     /* of bwrap and all it waited for */

@@ -13,7 +13,7 @@
 enum init_type {
         INIT_CONFIG = 1, /* struct init_config, strings; without a terminal: fds for 0, 1 and 2 */
         INIT_SIGNAL,     /* struct init_signal */
-        INIT_SEEN,       /* struct init_signal: the holder has a pidfd of init, which may end from here on */
+        INIT_SEEN, /* struct init_signal: the holder has a pidfd of init, which may end from here on */
         INIT_STARTED =
                 64,  /* struct init_word; with a terminal: its master. Credentials: init's pid */
         INIT_FAILED, /* struct init_word: error, stage */

@@ -25,7 +25,6 @@
 #include "hold/init_cpu.h"
 #include "hold/init_probe.h"
 #include "hold/init_program.h"
-#include "spawn/spec_check.h"
 
 #define HOLDER 3
 

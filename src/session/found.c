@@ -149,8 +149,7 @@ static size_t drop_dead(int dir, struct found *list, size_t n) {
                 if (f.fd == -ECONNREFUSED && unlinkat(dir, name, 0) == 0)
                         log_event(LOG_INFO, "session.stale_socket", LOG_S("session", f.id));
                 else if (f.fd < 0)
-                        log_event(LOG_WARN, "session.connect", LOG_S("session", f.id),
-                                  LOG_E(f.fd));
+                        log_event(LOG_WARN, "session.connect", LOG_S("session", f.id), LOG_E(f.fd));
                 if (f.fd < 0 && f.fd != -EAGAIN)
                         continue;
                 f.fd = MAX(f.fd, -1);
@@ -175,8 +174,7 @@ int found_look(const char *data, unsigned hello_ms, struct found **ret, size_t *
                 return path ? -errno : -ENOMEM;
         int r = list_sockets(d, &list, &n);
         if (r == 0)
-                r = wait_for_all(dirfd(d), list, n,
-                                 clock_mono_ns() + hello_ms * UINT64_C(1000000));
+                r = wait_for_all(dirfd(d), list, n, clock_mono_ns() + hello_ms * UINT64_C(1000000));
         if (r == 0)
                 n = drop_dead(dirfd(d), list, n);
         closedir(d);

@@ -1,7 +1,6 @@
 /* The contract is in spawn/cage.h. bubblewrap's options: bwrap(1). */
 #include "spawn/cage.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
