@@ -1,4 +1,4 @@
-/* The contract is in spawn/runner.h: runner.py, carried in the program: the assembler reads it (Makefile names the dependency). */
+/* The contract is in spawn/runner.h. The assembler reads runner.py (Makefile: the dependency). */
 #include "spawn/runner.h"
 
 __asm__(".section .rodata\n"
