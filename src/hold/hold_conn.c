@@ -23,43 +23,6 @@ static void lose(struct hold *h) {
         hold_clocks_lost(h);
 }
 
-void hold_conn_open(struct hold *h, int fd) {
-        if (h->conn.fd >= 0)
-                lose(h);
-        h->conn.fd = fd;
-        h->conn.readable = h->conn.writable = true;
-        h->conn.hello_due = true;
-        h->conn.word_due = h->stage != STAGE_STARTING;
-        h->conn.exit_due = h->stage == STAGE_DONE;
-        h->conn.resized_due = false;
-        if (fd_set_nonblock(fd, true) < 0 || hold_watch(h, fd, EVENT_CONN, EPOLLIN | EPOLLOUT) < 0)
-                lose(h);
-}
-
-/* Only root and latchd's own uid. The socket's folder lets nobody else in, but a folder's mode is not ours
- * to keep. */
-static bool may_connect(const struct hold *h, int fd) {
-        struct ucred u;
-        socklen_t n = sizeof u;
-
-        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &n) < 0)
-                return false;
-        return u.uid == 0 || u.uid == h->setup->latchd_uid;
-}
-
-void hold_conn_accept(struct hold *h) {
-        for (;;) {
-                int fd = accept4(SETUP_LISTEN, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-                if (fd < 0)
-                        return;
-                if (may_connect(h, fd))
-                        hold_conn_open(h, fd);
-                else
-                        fd_close(fd);
-        }
-}
-
 /* ---- in ---- */
 
 static void resize(struct hold *h, const struct hold_resize *m) {
@@ -152,9 +115,59 @@ bool hold_conn_more(const struct hold *h) {
         return h->conn.fd >= 0 && h->conn.readable && h->conn.answers_n < ANSWERS_MAX;
 }
 
+/* ---- who connects ---- */
+
+/* What latchd said before it went counts, though its successor is there already. Answers have nobody to go
+ * to. A socket holds less than this. */
+static void hear_last_words(struct hold *h) {
+        h->conn.readable = true; /* whichever of the two was heard of first */
+        for (unsigned i = 0; i < 64 && h->conn.fd >= 0 && h->conn.readable; i++) {
+                h->conn.answers_n = 0;
+                hold_conn_read(h);
+        }
+        if (h->conn.fd >= 0)
+                lose(h);
+}
+
+void hold_conn_open(struct hold *h, int fd) {
+        hear_last_words(h);
+        h->conn.fd = fd;
+        h->conn.readable = h->conn.writable = true;
+        h->conn.hello_due = true;
+        h->conn.word_due = h->stage != STAGE_STARTING;
+        h->conn.exit_due = h->stage == STAGE_DONE;
+        h->conn.resized_due = false;
+        if (fd_set_nonblock(fd, true) < 0 || hold_watch(h, fd, EVENT_CONN, EPOLLIN | EPOLLOUT) < 0)
+                lose(h);
+}
+
+/* Only root and latchd's own uid. The socket's folder lets nobody else in, but a folder's mode is not ours
+ * to keep. */
+static bool may_connect(const struct hold *h, int fd) {
+        struct ucred u;
+        socklen_t n = sizeof u;
+
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &n) < 0)
+                return false;
+        return u.uid == 0 || u.uid == h->setup->latchd_uid;
+}
+
+void hold_conn_accept(struct hold *h) {
+        for (;;) {
+                int fd = accept4(SETUP_LISTEN, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+                if (fd < 0)
+                        return;
+                if (may_connect(h, fd))
+                        hold_conn_open(h, fd);
+                else
+                        fd_close(fd);
+        }
+}
+
 /* ---- out ---- */
 
-/* 0, or -EAGAIN and it stays due. Any other error will be heard again on reading. */
+/* 0, or -errno and it stays due: until there is room, or for the next connection. */
 static int say(struct hold *h, const void *m, size_t n, const int *fds, size_t nfds) {
         int r = fd_send(h->conn.fd, m, n, fds, nfds, MSG_DONTWAIT);
 
@@ -162,9 +175,7 @@ static int say(struct hold *h, const void *m, size_t n, const int *fds, size_t n
                 h->conn.writable = false;
         else if (r == -ENOBUFS || r == -ENOMEM)
                 hold_clocks_retry(h);
-        else
-                return 0;
-        return -EAGAIN;
+        return r;
 }
 
 static int say_hello(struct hold *h) {
@@ -241,7 +252,7 @@ static int say_answers(struct hold *h) {
         h->conn.answers_n -= said;
         memmove(h->conn.answers, h->conn.answers + said,
                 h->conn.answers_n * sizeof *h->conn.answers);
-        return h->conn.answers_n > 0 ? -EAGAIN : 0;
+        return h->conn.answers_n > 0 ? -EAGAIN : 0; /* whatever the reason */
 }
 
 static int say_if(struct hold *h, bool *due, int (*what)(struct hold *h)) {

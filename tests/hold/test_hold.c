@@ -2,8 +2,6 @@
  * and hears, and how it ends. */
 #include "client.h"
 
-#include <dirent.h>
-
 /* ---- output and endings ---- */
 
 static void test_a_program_on_a_terminal_says_hello(void **state) {
@@ -494,6 +492,28 @@ static void test_a_session_outlives_its_connection(void **state) {
         client_end(&c);
 }
 
+/* What latchd sent before it went is obeyed, though its successor is there already. */
+static void test_last_words_are_heard_beside_a_new_connection(void **state) {
+        struct client c = run_python("for i in range(3): print('<' + input() + '>')\n", true);
+        int old;
+
+        (void)state;
+        client_until(&c, c.started);
+        assert_int_equal(kill((pid_t)c.first.pid, SIGSTOP), 0);
+        for (unsigned i = 0; i < 100; i++) /* far more than one turn takes */
+                client_ask_only(&c, 'a');
+        client_input(&c, 'a', 0, "x\n", 2);
+        old = c.sock;
+        c.sock = -1;
+        assert_int_equal(client_return(&c), 0);
+        fd_close(old);
+        assert_int_equal(kill((pid_t)c.first.pid, SIGCONT), 0);
+        client_wait_output(&c, "<x>");
+        client_ask(&c, 'a');
+        assert_int_equal(c.count, 2);
+        client_end(&c);
+}
+
 static void test_the_newest_connection_counts(void **state) {
         struct client c = run_python("input()\n", true);
         int old;
@@ -537,6 +557,47 @@ static void test_what_latchd_never_says_closes_the_connection(void **state) {
         client_until(&c, c.started);
         client_input(&c, 'a', 0, "\n", 1);
         client_wait_exit(&c);
+        client_end(&c);
+}
+
+/* ACCEPTANCE 21, made certain: the holder stands still while the input comes in time and the limit passes, so
+ * it finds both at once. */
+static void test_input_before_the_limit_is_read_before_it_counts(void **state) {
+        struct spawn_spec s;
+        struct client c;
+
+        (void)state;
+        make_spec(&s, SPAWN_RUN, true);
+        s.limits.idle_ms = 1000;
+        assert_int_equal(
+                open_session(&s, "while True: print('<' + input() + '>', end='')\n", NULL, 0, &c),
+                0);
+        client_until(&c, c.started);
+        for (unsigned i = 0; i < 3; i++) {
+                uint64_t passed = clock_mono_ms() + 1020, before = c.acks;
+                assert_int_equal(kill((pid_t)c.first.pid, SIGSTOP), 0);
+                client_input(&c, 'a', i * 2, "x\n", 2);
+                while (clock_mono_ms() < passed) /* the limit itself is what is waited for */
+                        (void)poll(NULL, 0, (int)(passed - clock_mono_ms()));
+                assert_int_equal(kill((pid_t)c.first.pid, SIGCONT), 0);
+                client_until(&c, c.acks > before || c.exited);
+                assert_false(c.exited);
+        }
+        client_wait_exit(&c); /* and then nothing comes */
+        assert_int_equal(c.exit.verdict, HOLD_IDLE);
+        client_end(&c);
+}
+
+static void test_a_holder_that_is_told_to_end_takes_its_cage_along(void **state) {
+        struct client c = run_python("input()\n", true);
+        struct pollfd p;
+
+        (void)state;
+        client_until(&c, c.started);
+        assert_int_equal(kill((pid_t)c.first.pid, SIGTERM), 0);
+        p = (struct pollfd){.fd = c.pidfd, .events = POLLIN};
+        assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+        client_until(&c, c.sock < 0);
         client_end(&c);
 }
 
@@ -695,7 +756,10 @@ static int run(void) {
                 cmocka_unit_test(test_ctrl_c_is_heard_beside_a_flood),
                 cmocka_unit_test(test_an_exit_is_told_until_it_is_forgotten),
                 cmocka_unit_test(test_a_session_outlives_its_connection),
+                cmocka_unit_test(test_last_words_are_heard_beside_a_new_connection),
                 cmocka_unit_test(test_the_newest_connection_counts),
+                cmocka_unit_test(test_input_before_the_limit_is_read_before_it_counts),
+                cmocka_unit_test(test_a_holder_that_is_told_to_end_takes_its_cage_along),
                 cmocka_unit_test(test_what_latchd_never_says_closes_the_connection),
                 cmocka_unit_test(test_the_holders_death_ends_its_cage),
                 cmocka_unit_test(test_a_driver_that_waits_makes_the_program_wait),
