@@ -12,12 +12,12 @@
 #include "base/str.h"
 #include "ring/ring_private.h"
 
-bool ring_size_valid(uint64_t ring_bytes) {
+static bool size_valid(uint64_t ring_bytes) {
         return ring_bytes >= RING_MIN_BYTES && ring_bytes <= RING_MAX_BYTES &&
                (ring_bytes & (ring_bytes - 1)) == 0;
 }
 
-uint64_t ring_file_bytes(uint64_t ring_bytes) {
+static uint64_t file_bytes(uint64_t ring_bytes) {
         return RING_PAGE + RING_TABLE_BYTES + ring_bytes;
 }
 
@@ -46,9 +46,9 @@ int ring_create(const char *id, uint64_t ring_bytes, int *ret_data_fd, int *ret_
         struct ring_control gate = {.driver = 0, .wake_at = RING_NO_DRIVER};
         int r;
 
-        if (!ring_size_valid(ring_bytes) || str_copy(first.id, sizeof first.id, id) < 0)
+        if (!size_valid(ring_bytes) || str_copy(first.id, sizeof first.id, id) < 0)
                 return -EINVAL;
-        r = make_file("latch-ring", ring_file_bytes(ring_bytes), &data);
+        r = make_file("latch-ring", file_bytes(ring_bytes), &data);
         if (r < 0)
                 return r;
         r = make_file("latch-gate", RING_PAGE, &control);
@@ -93,7 +93,7 @@ static int check_constants(int data_fd, uint64_t *ret_bytes) {
                 return -errno;
         if (k != (ssize_t)offsetof(struct ring_data, head) || first.magic != RING_MAGIC ||
             first.version != RING_VERSION || first.segments != RING_SEGMENTS ||
-            !ring_size_valid(first.ring_bytes))
+            !size_valid(first.ring_bytes))
                 return -EPROTO;
         *ret_bytes = first.ring_bytes;
         return 0;
@@ -108,19 +108,19 @@ int ring_map(int data_fd, int control_fd, int prot, int data_seals, struct ring_
         if (r == 0)
                 r = check_constants(data_fd, &m.ring_bytes);
         if (r == 0)
-                r = check_size(data_fd, ring_file_bytes(m.ring_bytes));
+                r = check_size(data_fd, file_bytes(m.ring_bytes));
         if (r == 0)
                 r = check_size(control_fd, RING_PAGE);
         if (r < 0)
                 return r;
 
-        void *data = mmap(NULL, ring_file_bytes(m.ring_bytes), prot, MAP_SHARED, data_fd, 0);
+        void *data = mmap(NULL, file_bytes(m.ring_bytes), prot, MAP_SHARED, data_fd, 0);
         if (data == MAP_FAILED)
                 return -errno;
         void *control = mmap(NULL, RING_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, control_fd, 0);
         if (control == MAP_FAILED) {
                 r = -errno;
-                (void)munmap(data, ring_file_bytes(m.ring_bytes));
+                (void)munmap(data, file_bytes(m.ring_bytes));
                 return r;
         }
         m.data = data;
@@ -133,7 +133,7 @@ int ring_map(int data_fd, int control_fd, int prot, int data_seals, struct ring_
 
 void ring_unmap(struct ring_maps *m) {
         if (m->data)
-                CHECK(munmap(m->data, ring_file_bytes(m->ring_bytes)) == 0);
+                CHECK(munmap(m->data, file_bytes(m->ring_bytes)) == 0);
         if (m->control)
                 CHECK(munmap(m->control, RING_PAGE) == 0);
         *m = (struct ring_maps){0};

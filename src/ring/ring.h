@@ -111,4 +111,3 @@ _must_use_ bool ring_reader_arm(struct ring_reader *r, uint64_t at);
 /* Sets the gate. True: the holder waits for this, send it HOLD_GATE. */
 _must_use_ bool ring_reader_set_gate(struct ring_reader *r, uint64_t acked);
 uint64_t ring_reader_gate(const struct ring_reader *r); /* after adoption: where it was left */
-uint64_t ring_reader_bytes(const struct ring_reader *r);

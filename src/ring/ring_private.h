@@ -5,7 +5,6 @@
 #pragma once
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/macros.h"
@@ -27,9 +26,6 @@ struct ring_maps {
         struct ring_control *control;
         uint64_t ring_bytes; /* a checked copy */
 };
-
-bool ring_size_valid(uint64_t ring_bytes);
-uint64_t ring_file_bytes(uint64_t ring_bytes);
 
 /* Maps CONTROL for writing and DATA with `prot`, after checking sizes, seals (all of `data_seals` must be
  * there), magic and version. 0, -EPROTO, -errno; then nothing is mapped. */

@@ -208,7 +208,3 @@ bool ring_reader_set_gate(struct ring_reader *r, uint64_t acked) {
 uint64_t ring_reader_gate(const struct ring_reader *r) {
         return ring_load(&r->maps.control->driver);
 }
-
-uint64_t ring_reader_bytes(const struct ring_reader *r) {
-        return r->maps.ring_bytes;
-}

@@ -29,7 +29,8 @@ static bool id_valid(const char *id) {
         return id[RANDOM_ID_CHARS] == '\0';
 }
 
-bool spawn_user_valid(const char *user) {
+/* Letters, digits, _ . -; at most 32; no mark first. */
+static bool user_valid(const char *user) {
         size_t n = strlen(user);
 
         if (n == 0 || n > 32 || !isalnum((unsigned char)user[0]))
@@ -113,7 +114,7 @@ int spawn_spec_check(const struct spawn_spec *spec, size_t n, const char *string
             !ends_within(spec->path, sizeof spec->path) ||
             !ends_within(spec->cwd, sizeof spec->cwd))
                 return -EINVAL;
-        if (!id_valid(spec->id) || !spawn_user_valid(spec->user) || !path_valid(spec->path) ||
+        if (!id_valid(spec->id) || !user_valid(spec->user) || !path_valid(spec->path) ||
             !path_valid(spec->cwd) || !program_valid(spec) || !sizes_valid(spec) ||
             !strings_valid(spec, strings))
                 return -EINVAL;

@@ -4,7 +4,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -18,5 +17,3 @@
 /* The whole message. 0, or -EINVAL: size, a string without an end, id, user, path, cwd, language,
  * arguments, environment, terminal or ring size, graces. Uids are the spawner's to judge. */
 _must_use_ int spawn_spec_check(const struct spawn_spec *spec, size_t n, const char *strings);
-
-bool spawn_user_valid(const char *user); /* letters, digits, _ . -; at most 32; no mark first */

@@ -248,10 +248,6 @@ int ws_send_text(struct ws *w, const char *text, size_t n) {
         return send_frame(w, OP_TEXT, text, n);
 }
 
-int ws_send_binary(struct ws *w, const void *data, size_t n) {
-        return send_frame(w, OP_BINARY, data, n);
-}
-
 /* ---- frames in ---- */
 
 struct frame {

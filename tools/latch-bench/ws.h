@@ -37,7 +37,6 @@ unsigned ws_close_code(const struct ws *w);
 
 /* Queues a message and sends what goes at once. -ENOBUFS above 16 MiB waiting. */
 _must_use_ int ws_send_text(struct ws *w, const char *text, size_t n);
-_must_use_ int ws_send_binary(struct ws *w, const void *data, size_t n);
 
 /* Reads, answers pings, gives messages to the events, writes: all that goes without waiting.
  * -ECONNRESET once the server has closed. */
