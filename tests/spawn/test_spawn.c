@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
-#include "spawn/spec_check.h"
 
 static int open_with(struct spawn_spec *s, const char *source, const char *strings, size_t n) {
         struct client c;
