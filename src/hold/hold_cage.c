@@ -21,6 +21,7 @@
 #include "spawn/cage.h"
 
 #define START_MS 15000u
+#define AGAIN_MS 100u
 #define FORCE_MS 150u /* after KILL was asked of init */
 
 static void move(struct hold *h, enum hold_stage to) {
@@ -316,9 +317,17 @@ void hold_cage_end(struct hold *h, enum hold_verdict verdict) {
         h->clocks.wall_at = h->clocks.idle_at = 0;
         /* Whoever is stopped hears TERM only once it goes on; an interactive shell hears HUP alone. */
         (void)hold_cage_signal(h, SIGTERM, INIT_ALL);
-        if (h->setup->kind == SPAWN_SHELL)
+        if (h->setup->kind == SPAWN_SHELL) {
                 (void)hold_cage_signal(h, SIGHUP, INIT_ALL);
+                h->clocks.again_at = clock_mono_ms() + AGAIN_MS;
+        }
         (void)hold_cage_signal(h, SIGCONT, INIT_ALL);
+}
+
+/* bash notes a signal that comes just before it waits for a key, and looks at the note after the key. */
+void hold_cage_urge(struct hold *h) {
+        if (hold_cage_signal(h, SIGHUP, INIT_FOREGROUND) == 0)
+                h->clocks.again_at = clock_mono_ms() + AGAIN_MS;
 }
 
 void hold_cage_kill(struct hold *h) {
@@ -406,6 +415,7 @@ void hold_cage_check(struct hold *h) {
                         h->ended_ms = clock_mono_ms();
                 move(h, STAGE_GONE);
                 h->clocks.wall_at = h->clocks.idle_at = h->clocks.kill_at = h->clocks.force_at = 0;
+                h->clocks.again_at = 0;
                 for (size_t i = 0; i < ELEMENTS(h->out); i++)
                         h->out[i].ready = h->out[i].fd >=
                                           0; /* to its end, with or without an edge */

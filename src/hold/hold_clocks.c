@@ -55,8 +55,8 @@ void hold_clocks_gate(struct hold *h) {
 
 /* Not set counts as never. */
 static uint64_t first(const struct hold_clocks *c) {
-        const uint64_t all[] = {c->wall_at,  c->idle_at,  c->start_at, c->kill_at,
-                                c->force_at, c->grace_at, c->retry_at, c->linger_at};
+        const uint64_t all[] = {c->wall_at,  c->idle_at,  c->start_at,  c->kill_at, c->force_at,
+                                c->grace_at, c->retry_at, c->linger_at, c->again_at};
         uint64_t at = UINT64_MAX;
 
         for (size_t i = 0; i < ELEMENTS(all); i++)
@@ -98,6 +98,8 @@ void hold_clocks_run(struct hold *h) {
                 hold_cage_end(h, HOLD_TIMEOUT);
         if (passed(&c->idle_at, now))
                 hold_cage_end(h, HOLD_IDLE);
+        if (passed(&c->again_at, now))
+                hold_cage_urge(h);
         if (passed(&c->kill_at, now))
                 hold_cage_kill(h);
         if (passed(&c->force_at, now))

@@ -84,7 +84,8 @@ struct hold_conn {
 };
 
 struct hold_clocks { /* monotonic ms; 0: not set */
-        uint64_t wall_at, idle_at, start_at, kill_at, force_at, grace_at, retry_at, linger_at;
+        uint64_t wall_at, idle_at, start_at, kill_at, force_at, grace_at, retry_at, linger_at,
+                again_at;
         bool grace_over;
         uint64_t grace_gate; /* the gate when the driver was lost */
 };
@@ -122,6 +123,7 @@ void hold_cage_check(struct hold *h); /* moves on to GONE and DONE when it is ti
 void hold_cage_fail(struct hold *h, int error, const char *stage);
 /* TERM now, KILL after the grace, to all; the first verdict counts. */
 void hold_cage_end(struct hold *h, enum hold_verdict verdict);
+void hold_cage_urge(struct hold *h); /* again, to a shell that may have missed it */
 void hold_cage_kill(struct hold *h);
 void hold_cage_force(struct hold *h); /* init itself: the kernel ends the rest */
 int hold_cage_signal(struct hold *h, uint32_t signal, enum init_whom whom);

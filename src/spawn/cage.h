@@ -19,6 +19,7 @@ struct cage {
         const char *user;   /* NULL: the canary's, which has an empty home */
         uint64_t tmp_bytes; /* of /tmp, and as much of /dev/shm; 0 = the kernel's default */
         bool script;        /* SETUP_SCRIPT is there */
+        bool tty, prompt;   /* a terminal; a shell or another prompt: what they look at is shown */
 };
 
 /* Makes the files that bubblewrap reads: SETUP_ARGS, PASSWD, GROUP, HOSTS and RUNNER of fds[SETUP_END], which
