@@ -52,7 +52,7 @@ test('input is taken once however often it is sent, and a hole is refused', () =
   await ch.waitText('<hello>');
   c.binary(2, ch.number, 3, Buffer.from('lo\nworld\n')); // overlaps what was taken
   ch.inputSent = 12;
-  await ch.waitText('<world>');
+  await ch.waitText('<world>\n');
   await ch.waitInputAcked(12);
   c.binary(2, ch.number, 50, Buffer.from('far\n')); // a hole
   await c.waitFor(() => ch.refusals.length > 0, { what: 'the refusal of a hole' });
