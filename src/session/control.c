@@ -169,15 +169,6 @@ int session_stop(struct session *s) {
         return r == -EPIPE ? 0 : r; /* its holder is gone: then so is its cage, soon */
 }
 
-/* The record says first that it is to be forgotten: a server that is killed here closes it when it starts. */
-static int mark_closed(struct session *s) {
-        struct store_session record = s->about;
-
-        record.state = RECORD_RUNNING;
-        record.tombstone = true;
-        return store_session_put(s->all->deps.store, &record);
-}
-
 /* Most programs end on TERM within a few milliseconds: then whoever closed may go on as if at once. The
  * others' grace is not waited for, a worker is not for that. */
 static void await_end(struct session *s) {
@@ -195,7 +186,7 @@ int session_close(struct session *s) {
 
         if (r < 0 && r != -EAGAIN) /* a mute holder's session may be closed */
                 return r;
-        r = session_is_over(s) ? 0 : mark_closed(s);
+        r = session_is_over(s) ? 0 : session_bury(s);
         if (r < 0)
                 return r;
         LATCH_WITH(session, &s->lock) {

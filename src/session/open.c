@@ -37,10 +37,11 @@ static int busy(struct opening *o, const char *holder) {
 static int take_place(struct opening *o) {
         struct account *account = o->port->identity->account;
         unsigned most = o->ss->deps.config->sessions_per_user;
+        unsigned n = atomic_load(&account->sessions);
 
-        if (atomic_fetch_add(&account->sessions, 1) < most)
-                return 0;
-        atomic_fetch_sub(&account->sessions, 1);
+        while (n < most)
+                if (atomic_compare_exchange_weak(&account->sessions, &n, n + 1))
+                        return 0;
         return refuse(o->no, -EUSERS, "limit_reached",
                       "you have %u sessions, and more are not allowed: close one", most);
 }
@@ -208,7 +209,7 @@ static void wait_until_gone(struct session *s) {
 
 /* The program may be there: it is told to go, and what was taken is let go when it is gone; at the latest
  * sessions_tick sees that. */
-static void undo(struct session *s) {
+static void undo(struct session *s, int error) {
         const struct session_end none = {.code = -1, .verdict = "lost"};
 
         LATCH_WITH(session, &s->lock)
@@ -222,7 +223,10 @@ static void undo(struct session *s) {
         if (!session_is_over(s))
                 return;
         int r = session_drop(s);
-        if (r < 0) /* the job that writes records tries again */
+        if (r == 0 && error == -ETIMEDOUT && s->holder_fd < 0)
+                r = session_bury(
+                        s); /* the spawner may still make it: then it is ended when it is found */
+        if (r < 0)          /* the job that writes records tries again */
                 log_event(LOG_ERROR, "session.undo", LOG_S("session", s->about.id), LOG_E(r));
 }
 
@@ -314,7 +318,7 @@ static int carry_out(struct opening *o, struct session_opened *ret) {
         r = go(o, s, v);
         if (r < 0) {
                 viewer_leave(v, VIEWER_DETACHES);
-                undo(s);
+                undo(s, r);
                 return r;
         }
         session_record_soon(s);

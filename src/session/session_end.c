@@ -261,6 +261,14 @@ void session_record_soon(struct session *s) {
 
 /* ---- being forgotten ---- */
 
+int session_bury(struct session *s) {
+        struct store_session record = s->about;
+
+        record.state = RECORD_RUNNING;
+        record.tombstone = true;
+        return store_session_put(s->all->deps.store, &record);
+}
+
 int session_drop(struct session *s) {
         LATCH_WITH(session, &s->lock) {
                 if (s->dropped)
