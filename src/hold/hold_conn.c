@@ -14,6 +14,9 @@
 
 #define TURN_MESSAGES 32u
 
+_Static_assert(SETUP_FORGET == HOLD_FORGET, "who gives a request up says the same");
+_Static_assert(sizeof(struct hold_head) == 8, "and as much");
+
 static void lose(struct hold *h) {
         if (h->clocks.linger_at) /* it heard that we failed: there is nothing else to say */
                 h->forget = true;

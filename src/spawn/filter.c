@@ -132,7 +132,7 @@ static int refuse_families(scmp_filter_ctx ctx) {
                 if (allowed)
                         continue;
                 int r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-                                         SCMP_A0(SCMP_CMP_EQ, (unsigned)family));
+                                         SCMP_A0(SCMP_CMP_EQ, (unsigned)family, 0));
                 if (r < 0)
                         return r;
         }

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -144,6 +146,19 @@ static int open_sessions(struct launcher *l) {
         return l->sessions < 0 ? fail(-errno, "cannot open", path) : 0;
 }
 
+/* As root: what making a session needs, and nothing of the rest. A child that becomes its user has none. */
+static int keep_few_privileges(void) {
+        const uint64_t kept = UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETGID |
+                              UINT64_C(1) << CAP_CHOWN | UINT64_C(1) << CAP_DAC_OVERRIDE;
+        struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+        struct __user_cap_data_struct data[2] = {
+                {.effective = (uint32_t)kept, .permitted = (uint32_t)kept},
+                {.effective = (uint32_t)(kept >> 32), .permitted = (uint32_t)(kept >> 32)},
+        };
+
+        return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
 static int start(char **argv) {
         struct launcher *l = &state.launcher;
         int r = parse(argv, l);
@@ -160,6 +175,8 @@ static int start(char **argv) {
                 r = check_python(l->python);
         if (r == 0)
                 r = filter_make(&l->filter);
+        if (r == 0 && l->root)
+                r = keep_few_privileges();
         if (r == 0)
                 r = canary_run(l, state.verdict.text, sizeof state.verdict.text);
         return r;

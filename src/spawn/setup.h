@@ -61,6 +61,9 @@ struct spawn_refusal {
         int32_t error; /* -errno */
 };
 
+/* Said for a request that was given up: whatever holder it became must not stay. HOLD_FORGET by number. */
+#define SETUP_FORGET 7u
+
 /* The spawner's first word to latchd: whether the cage holds. */
 struct spawn_verdict {
         int32_t error; /* 0, -errno */

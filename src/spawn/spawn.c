@@ -229,6 +229,13 @@ static int hear_answer(const struct spawner *s, int sock, uint64_t until_ms) {
         return 0;
 }
 
+/* The request may still be on its way, and a holder come of it that nobody knows. */
+static void give_up(int sock) {
+        const uint32_t forget[2] = {SETUP_FORGET, 0};
+
+        (void)!fd_send(sock, forget, sizeof forget, NULL, 0, MSG_DONTWAIT);
+}
+
 int spawner_session(struct spawner *s, const struct spawn_spec *spec, const char *strings,
                     int script_fd, int *ret_sock) {
         _cleanup_(fd_closep) int mine = -1, theirs = -1;
@@ -247,8 +254,10 @@ int spawner_session(struct spawner *s, const struct spawn_spec *spec, const char
                 return r;
         theirs = fd_close(theirs);
         r = hear_answer(s, mine, until);
-        if (r < 0)
+        if (r < 0) {
+                give_up(mine);
                 return r;
+        }
         *ret_sock = TAKE_FD(mine);
         return 0;
 }

@@ -588,6 +588,66 @@ static void test_input_before_the_limit_is_read_before_it_counts(void **state) {
         client_end(&c);
 }
 
+/* A folder's mode is not the holder's to keep: it looks at who connects. */
+static void test_a_stranger_is_sent_away(void **state) {
+        struct client c = run_python("input()\n", true);
+        char path[128];
+        int status;
+
+        (void)state;
+        if (!world.root)
+                skip(); /* there is no other uid to come from */
+        client_until(&c, c.started);
+        snprintf(path, sizeof path, "%s/sessions", world.dir);
+        assert_int_equal(chmod(path, 0755), 0);
+        snprintf(path, sizeof path, "%s/sessions/%s.sock", world.dir, c.id);
+        assert_int_equal(chmod(path, 0777), 0);
+        pid_t pid = fork();
+        if (pid == 0) { /* the session's own user, and another */
+                char byte;
+                if (setresuid(UID_BASE, UID_BASE, UID_BASE) < 0 || client_return(&c) < 0)
+                        _exit(1);
+                _exit(recv(c.sock, &byte, 1, 0) == 0 ? 0 : 2);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        snprintf(path, sizeof path, "%s/sessions", world.dir);
+        assert_int_equal(chmod(path, 0700), 0);
+        client_input(&c, 'a', 0, "\n", 1); /* ours is as it was */
+        client_wait_exit(&c);
+        client_end(&c);
+}
+
+/* Whatever comes, the holder stays; what it does not understand closes the connection. */
+static void test_random_messages_end_no_holder(void **state) {
+        struct client c = run_python("while True: input()\n", true);
+        static _Alignas(8) char m[HOLD_MESSAGE_MAX + 64];
+        unsigned seed = 11, lost = 0;
+
+        (void)state;
+        client_until(&c, c.started);
+        c.ring = ring_reader_free(c.ring);
+        for (unsigned i = 0; i < 20000; i++) {
+                size_t n = (size_t)rand_r(&seed) % (i % 16 ? 80 : sizeof m) + 1;
+                for (size_t k = 0; k < MIN(n, (size_t)80); k++)
+                        m[k] = (char)(rand_r(&seed) % (i % 3 ? 4 : 256));
+                uint32_t type = 1 + (uint32_t)rand_r(&seed) % 10;
+                if (type == HOLD_STOP || type == HOLD_FORGET)
+                        type = HOLD_INPUT;
+                memcpy(m, &type, MIN(n, sizeof type));
+                if (fd_send(c.sock, m, n, NULL, 0, 0) == 0 && i % 16 != 0)
+                        continue;
+                fd_close(c.sock);
+                assert_int_equal(client_return(&c), 0);
+                lost++;
+        }
+        print_message("%u connections\n", lost);
+        fd_close(c.sock); /* which the last message may have ended */
+        assert_int_equal(client_return(&c), 0);
+        client_until(&c, c.hello && c.started);
+        client_end(&c);
+}
+
 static void test_a_holder_that_is_told_to_end_takes_its_cage_along(void **state) {
         struct client c = run_python("input()\n", true);
         struct pollfd p;
@@ -759,6 +819,8 @@ static int run(void) {
                 cmocka_unit_test(test_last_words_are_heard_beside_a_new_connection),
                 cmocka_unit_test(test_the_newest_connection_counts),
                 cmocka_unit_test(test_input_before_the_limit_is_read_before_it_counts),
+                cmocka_unit_test(test_a_stranger_is_sent_away),
+                cmocka_unit_test(test_random_messages_end_no_holder),
                 cmocka_unit_test(test_a_holder_that_is_told_to_end_takes_its_cage_along),
                 cmocka_unit_test(test_what_latchd_never_says_closes_the_connection),
                 cmocka_unit_test(test_the_holders_death_ends_its_cage),

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
+#include "base/fault.h"
 
 static int open_with(struct spawn_spec *s, const char *source, const char *strings, size_t n) {
         struct client c;
@@ -242,7 +243,41 @@ static void test_a_cage_that_does_not_hold_refuses_the_start(void **state) {
         check_start(&o, "the cage ended with status 768");
 }
 
+static pid_t pid_of_spawner(void) {
+        char path[64], text[64] = "";
+
+        snprintf(path, sizeof path, "/proc/self/task/%d/children", getpid());
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        assert_true(fd_read_full(fd, text, sizeof text - 1) > 0);
+        fd_close(fd);
+        return atoi(text);
+}
+
+static void test_the_spawner_keeps_few_privileges(void **state) {
+        char path[64], text[4096], *caps;
+        struct stat st;
+
+        (void)state;
+        snprintf(path, sizeof path, "/proc/%d/status", pid_of_spawner());
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd_read_full(fd, text, sizeof text - 1);
+        assert_true(n > 0 && fstat(fd, &st) == 0);
+        fd_close(fd);
+        text[n] = '\0';
+        caps = strstr(text, "CapPrm:\t");
+        assert_non_null(caps);
+        /* CHOWN, DAC_OVERRIDE, SETGID, SETUID: capabilities(7) */
+        assert_memory_equal(caps + 8, world.root ? "00000000000000c3" : "0000000000000000", 16);
+}
+
 /* ---- at once, and ends ---- */
+
+static void wait_for_no_holders(void) {
+        for (uint64_t until = clock_mono_ms() + PATIENCE_MS; children_of_spawner() > 0;) {
+                assert_true(clock_mono_ms() < until);
+                (void)poll(NULL, 0, 5);
+        }
+}
 
 static void *open_and_end(void *arg) {
         unsigned *good = arg;
@@ -275,20 +310,53 @@ static void test_many_threads_ask_at_once(void **state) {
                 assert_int_equal(pthread_join(threads[i], NULL), 0);
                 assert_int_equal(good[i], 5);
         }
-        for (uint64_t until = clock_mono_ms() + PATIENCE_MS; children_of_spawner() > 0;) {
-                assert_true(clock_mono_ms() < until);
-                (void)poll(NULL, 0, 5);
-        }
+        wait_for_no_holders();
 }
 
-static pid_t pid_of_spawner(void) {
-        char path[64], text[64] = "";
+/* The spawner answers too late: the holder that comes of it must not stay, since nobody knows of it. */
+static void test_a_request_that_was_given_up_leaves_no_holder(void **state) {
+        struct spawn_spec s;
 
-        snprintf(path, sizeof path, "/proc/self/task/%d/children", getpid());
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        assert_true(fd_read_full(fd, text, sizeof text - 1) > 0);
-        fd_close(fd);
-        return atoi(text);
+        (void)state;
+        if (!world.root)
+                skip(); /* once is enough: it takes the 10 s of a request's patience */
+        make_spec(&s, SPAWN_SHELL, true);
+        assert_int_equal(kill(pid_of_spawner(), SIGSTOP), 0);
+        assert_int_equal(open_with(&s, NULL, NULL, 0), -ETIMEDOUT);
+        assert_int_equal(kill(pid_of_spawner(), SIGCONT), 0);
+        make_spec(&s, SPAWN_SHELL, true); /* served in turn: the other was before it */
+        assert_int_equal(open_with(&s, NULL, NULL, 0), 0);
+        wait_for_no_holders();
+}
+
+static unsigned open_fds(void) {
+        DIR *d = opendir("/proc/self/fd");
+        unsigned n = 0;
+
+        while (readdir(d))
+                n++;
+        closedir(d);
+        return n;
+}
+
+static void test_each_failing_call_is_told_and_leaks_nothing(void **state) {
+        unsigned before = open_fds(), n = 1;
+
+        (void)state;
+        for (bool struck = true; struck; n++) {
+                struct spawn_spec s;
+                struct client c;
+                make_spec(&s, SPAWN_SHELL, true);
+                fault_arm(n, EMFILE);
+                int r = open_session(&s, NULL, NULL, 0, &c);
+                struck = fault_disarm(NULL);
+                assert_int_equal(r < 0, struck);
+                if (r == 0)
+                        client_end(&c);
+                assert_int_equal(open_fds(), before);
+        }
+        assert_true(n > 3);
+        wait_for_no_holders();
 }
 
 static void test_sessions_outlive_the_spawner(void **state) {
@@ -330,7 +398,10 @@ static int run(void) {
                 cmocka_unit_test(test_a_start_names_what_is_missing),
                 cmocka_unit_test(test_a_folder_that_uids_cannot_reach_is_named),
                 cmocka_unit_test(test_a_cage_that_does_not_hold_refuses_the_start),
+                cmocka_unit_test(test_the_spawner_keeps_few_privileges),
                 cmocka_unit_test(test_many_threads_ask_at_once),
+                cmocka_unit_test(test_a_request_that_was_given_up_leaves_no_holder),
+                cmocka_unit_test(test_each_failing_call_is_told_and_leaks_nothing),
                 cmocka_unit_test(test_sessions_outlive_the_spawner),
         };
 
