@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -157,10 +158,22 @@ _unused_ static void end_holders(void) {
                 closedir(d);
 }
 
+/* What a sanitizer said in a holder (latch_hold_main.c). */
+_unused_ static void check_reports(void) {
+        glob_t found;
+
+        if (glob("/tmp/latch-hold-report.*", 0, NULL, &found) != 0)
+                return;
+        run_command((const char *const[]){"cat", found.gl_pathv[0], NULL});
+        (void)unlink(found.gl_pathv[0]);
+        fail_msg("%s", found.gl_pathv[0]);
+}
+
 _unused_ static int world_teardown(void **state) {
         (void)state;
         world.spawner = spawner_free(world.spawner);
         end_holders();
+        check_reports();
         run_command((const char *const[]){"rm", "-rf", world.dir, NULL});
         world.dir[0] = '\0';
         latch_thread_end();
