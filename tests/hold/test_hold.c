@@ -423,7 +423,8 @@ static void test_signals_reach_the_foreground(void **state) {
                 struct client c = run_python(
                         "import os, signal, time\n"
                         "signal.signal(signal.SIGUSR1, lambda *a: os.write(1, b'usr1'))\n"
-                        "print('up', flush=True)\nwhile True: time.sleep(100)\n",
+                        /* Python looks for signals before it sleeps, not as it begins to: short naps. */
+                        "print('up', flush=True)\nwhile True: time.sleep(0.02)\n",
                         tty);
                 client_wait_output(&c, "up");
                 send_signal(&c, SIGUSR1);
