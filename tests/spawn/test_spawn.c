@@ -1,6 +1,7 @@
 /* Unit tests for src/spawn, with the real spawner: what it refuses, and what becomes of sessions and spawner
  * when the other ends. */
 #include "../hold/client.h"
+#include "../skip.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
@@ -138,7 +139,7 @@ static void test_uids_are_of_the_range(void **state) {
 
         (void)state;
         if (!world.root)
-                skip(); /* an ordinary user has one uid, and the spawner looks at no other */
+                skip_because("an ordinary user has one uid, and the spawner looks at no other");
         for (size_t i = 0; i < ELEMENTS(uids); i++) {
                 make_spec(&s, SPAWN_SHELL, true);
                 s.uid = uids[i];
@@ -217,7 +218,7 @@ static void test_a_folder_that_uids_cannot_reach_is_named(void **state) {
 
         (void)state;
         if (!world.root)
-                skip(); /* one uid reaches what is its own */
+                skip_because("one uid reaches what is its own");
         make_dir("shut", 0700, 0);
         make_dir("shut/data", 0755, 0);
         make_dir("shut/data/sessions", 0700, 0);
@@ -319,7 +320,7 @@ static void test_a_request_that_was_given_up_leaves_no_holder(void **state) {
 
         (void)state;
         if (!world.root)
-                skip(); /* once is enough: it takes the 10 s of a request's patience */
+                skip_because("it takes 10 s, and ran as root");
         make_spec(&s, SPAWN_SHELL, true);
         assert_int_equal(kill(pid_of_spawner(), SIGSTOP), 0);
         assert_int_equal(open_with(&s, NULL, NULL, 0), -ETIMEDOUT);

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "../skip.h"
 #include "base/fd.h"
 #include "store/datadir.h"
 #include "temp_dir.h"
@@ -88,7 +89,7 @@ static void test_what_was_made_belongs_to_whom_it_is_for(void **state) {
 
         (void)state;
         if (geteuid() != 0)
-                skip();
+                skip_because("needs root");
         snprintf(path, sizeof path, "%s/own", dir.path);
         assert_int_equal(datadir_prepare(path, 12345, 12346, &error), 0);
         assert_int_equal(stat(path, &st), 0);

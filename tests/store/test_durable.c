@@ -14,6 +14,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
+#include "../skip.h"
 #include "base/fd.h"
 #include "store/store.h"
 #include "temp_dir.h"
@@ -185,7 +186,7 @@ static void test_a_full_disk_is_said_and_nothing_is_lost(void **state) {
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_true(WIFEXITED(status));
         if (WEXITSTATUS(status) == FULL_SKIP)
-                skip(); /* no mount namespace may be made here */
+                skip_because("no mount namespace may be made here");
         assert_int_equal(WEXITSTATUS(status), FULL_OK);
 }
 

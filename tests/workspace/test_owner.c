@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "../skip.h"
 #include "fixture.h"
 
 #define LATCHD 64990
@@ -111,7 +112,7 @@ static void test_what_latchd_makes_is_the_users(void **state) {
         struct fixture *f = *state;
 
         if (geteuid() != 0)
-                skip();
+                skip_because("needs root");
         in_child(latchd_makes, f->dir);
         in_child(as_ann, f->dir);
         in_child(latchd_meets_what_ann_made, f->dir);
@@ -129,7 +130,7 @@ static void test_nothing_is_given_away_without_the_right(void **state) {
         struct fixture *f = *state;
 
         if (geteuid() != 0)
-                skip();
+                skip_because("needs root");
         assert_int_equal(workspace_make_user(f->dir, "root", 0), 0);
         in_child(latchd_without_capabilities, f->dir);
 }
