@@ -19,7 +19,7 @@
 #include "ring/ring.h"
 #include "spawn/setup.h"
 
-/* Moves: hold_cage.c. */
+/* Moves: hold_end.c. */
 enum hold_stage {
         STAGE_STARTING, /* the cage is being made */
         STAGE_RUNNING,
@@ -118,9 +118,12 @@ struct hold {
 /* ---- hold_cage.c ---- */
 void hold_cage_start(struct hold *h); /* failure is STAGE_FAILED */
 void hold_cage_hear(struct hold *h);  /* a message of init */
+void hold_cage_fail(struct hold *h, int error, const char *stage);
+
+/* ---- hold_end.c ---- */
+void hold_move(struct hold *h, enum hold_stage to); /* one of the allowed moves */
 void hold_cage_reap(struct hold *h);
 void hold_cage_check(struct hold *h); /* moves on to GONE and DONE when it is time */
-void hold_cage_fail(struct hold *h, int error, const char *stage);
 /* TERM now, KILL after the grace, to all; the first verdict counts. */
 void hold_cage_end(struct hold *h, enum hold_verdict verdict);
 void hold_cage_urge(struct hold *h); /* again, to a shell that may have missed it */

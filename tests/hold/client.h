@@ -518,3 +518,46 @@ _unused_ static void client_end(struct client *c) {
         buf_done(&c->out);
         buf_done(&c->err);
 }
+
+/* ---- what is left ---- */
+
+/* A process with this word in its argv, in whatever namespace. */
+_unused_ static bool lives(const char *token) {
+        DIR *d = opendir("/proc");
+        struct dirent *e;
+        bool found = false;
+
+        while ((e = readdir(d))) {
+                char path[300], line[512];
+                snprintf(path, sizeof path, "/proc/%s/cmdline", e->d_name);
+                int fd = open(path, O_RDONLY | O_CLOEXEC);
+                if (fd < 0)
+                        continue;
+                ssize_t n = read(fd, line, sizeof line);
+                close(fd);
+                found = found || (n > 0 && memmem(line, (size_t)n, token, strlen(token)));
+        }
+        closedir(d);
+        return found;
+}
+
+/* The last test of a group: every session was ended by now. */
+_unused_ static void test_no_zombies_and_no_sockets_are_left(void **state) {
+        char path[128];
+
+        (void)state;
+        snprintf(path, sizeof path, "%s/sessions", world.dir);
+        uint64_t until = clock_mono_ms() + PATIENCE_MS;
+        for (;;) {
+                DIR *d = opendir(path);
+                unsigned n = 0;
+                struct dirent *e;
+                while ((e = readdir(d)))
+                        n += str_ends(e->d_name, ".sock");
+                closedir(d);
+                if (n == 0 && !children_of_spawner())
+                        return;
+                assert_true(clock_mono_ms() < until);
+                (void)poll(NULL, 0, 5);
+        }
+}
