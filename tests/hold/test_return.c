@@ -2,6 +2,8 @@
  * back, and the gate between the two. */
 #include "client.h"
 
+#include "../skip.h"
+
 /* ---- deaths and returns ---- */
 
 static void test_an_exit_is_told_until_it_is_forgotten(void **state) {
@@ -16,8 +18,12 @@ static void test_an_exit_is_told_until_it_is_forgotten(void **state) {
         assert_int_equal(client_return(&c), 0);
         client_until(&c, c.exited);
         client_end(&c);
-        /* and then nobody is there */
-        assert_true(client_return(&c) < 0);
+        /* and then nobody is there: its end is seen a moment before its socket's */
+        uint64_t until = clock_mono_ms() + PATIENCE_MS;
+        while (client_return(&c) == 0) {
+                client_lose(&c);
+                assert_true(clock_mono_ms() < until);
+        }
 }
 
 static void test_a_session_outlives_its_connection(void **state) {
@@ -116,13 +122,13 @@ static void test_input_before_the_limit_is_read_before_it_counts(void **state) {
 
         (void)state;
         make_spec(&s, SPAWN_RUN, true);
-        s.limits.idle_ms = 1000;
+        s.limits.idle_ms = 2500; /* far above what a busy machine makes of the steps before the stop */
         assert_int_equal(
                 open_session(&s, "while True: print('<' + input() + '>', end='')\n", NULL, 0, &c),
                 0);
         client_until(&c, c.started);
-        for (unsigned i = 0; i < 3; i++) {
-                uint64_t passed = clock_mono_ms() + 1020, before = c.acks;
+        for (unsigned i = 0; i < 2; i++) {
+                uint64_t passed = clock_mono_ms() + 2520, before = c.acks;
                 assert_int_equal(kill((pid_t)c.first.pid, SIGSTOP), 0);
                 client_input(&c, 'a', i * 2, "x\n", 2);
                 while (clock_mono_ms() < passed) /* the limit itself is what is waited for */
@@ -144,7 +150,7 @@ static void test_a_stranger_is_sent_away(void **state) {
 
         (void)state;
         if (!world.root)
-                skip(); /* there is no other uid to come from */
+                skip_because("there is no other uid to come from");
         c = run_python("input()\n", true);
         client_until(&c, c.started);
         snprintf(path, sizeof path, "%s/sessions", world.dir);
