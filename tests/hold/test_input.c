@@ -114,11 +114,14 @@ static void test_more_keys_than_places_are_served(void **state) {
 
 static void test_the_terminal_is_a_real_one(void **state) {
         struct client c = run_python(
-                "import os, sys, signal\n"
+                "import os, sys, signal, time\n"
                 "print(os.ttyname(0), os.isatty(1), os.isatty(2), os.getsid(0) == os.getpid())\n"
                 "print(os.get_terminal_size())\n"
-                "signal.signal(signal.SIGWINCH, lambda *a: os.write(1, str(os.get_terminal_size()).encode()))\n"
-                "print('ready')\ninput()\n",
+                "sizes = []\n"
+                "signal.signal(signal.SIGWINCH, lambda *a: sizes.append(os.get_terminal_size()))\n"
+                "print('ready')\n"
+                "while not sizes: time.sleep(0.01)\n" /* a signal may come just before a longer sleep */
+                "print(sizes)\ninput()\n",
                 true);
 
         (void)state;
