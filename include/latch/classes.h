@@ -12,7 +12,6 @@
         X(pool, LATCH_ALONE)          /* queues, turns and strands of the worker pool */           \
         X(auth_gate, LATCH_ALONE)     /* how many password hashes run, who waits */                \
         X(auth_attempts, LATCH_ALONE) /* failed sign-ins by address and name */                    \
-        X(spawn, LATCH_ALONE)         /* requests under way to the spawner */                      \
         X(session, LATCH_ALONE)       /* one session: state, driver, viewers, gate */              \
         X(port, LATCH_ALONE)          /* one socket's channel table */                             \
         X(outbox, LATCH_ALONE)        /* one socket's queue of frames not yet sent */              \
