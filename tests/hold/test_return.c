@@ -122,7 +122,8 @@ static void test_input_before_the_limit_is_read_before_it_counts(void **state) {
 
         (void)state;
         make_spec(&s, SPAWN_RUN, true);
-        s.limits.idle_ms = 2500; /* far above what a busy machine makes of the steps before the stop */
+        s.limits.idle_ms =
+                2500; /* far above what a busy machine makes of the steps before the stop */
         assert_int_equal(
                 open_session(&s, "while True: print('<' + input() + '>', end='')\n", NULL, 0, &c),
                 0);
