@@ -23,14 +23,15 @@ test('04: finish, stop, timeout and disconnect race, and the file runs again eac
     await watcher.write('home/race.py', `import time, sys\ntime.sleep(float(sys.argv[1]))\n`);
     for (let i = 0; i < rounds / width; i++) {
       const opener = await server.client(u);
-      const jitter = (i % 7) - 3; // the program's own end, around the limit
+      const jitter = ((i % 7) - 3) * 10; // the program's own end, around the limit
+      const stopAfter = END_MS - 90 + (i % 6) * 25; // clearly before, about at, and clearly after it
       const ch = await opener.openSession({
         kind: 'run', path: 'home/race.py', args: [String((END_MS + jitter - 60) / 1000)],
         cols: 80, rows: 24, limits: { wall_ms: END_MS },
       }); // a second start while one lives would be refused as busy: this is the proof of release
       started++;
       const view = await watcher.attach(ch.session, { since: 0, role: 'viewer' });
-      const stop = new Promise((r) => setTimeout(r, END_MS - 20)).then(() =>
+      const stop = new Promise((r) => setTimeout(r, stopAfter)).then(() =>
         watcher.request('session.stop', { session: ch.session }).catch((e) => {
           if (e.word !== 'not_found') throw e;
         }));

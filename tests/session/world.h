@@ -83,6 +83,7 @@ static struct {
         int epoll, kick;
         pthread_t pump;
         atomic_bool pump_stop;
+        atomic_uint pump_turns;
         struct latch_mutex lock;
         struct client *clients[CLIENTS_MAX] LATCH_GUARDED_BY(conns);
 } world;
@@ -310,6 +311,7 @@ static void *pump_main(void *unused) {
                                 sessions_on_output(world.sessions, PUMP_NUMBER(u));
                 }
                 serve_all();
+                atomic_fetch_add(&world.pump_turns, 1);
                 if (clock_mono_ns() - ticked > 50 * UINT64_C(1000000)) {
                         ticked = clock_mono_ns();
                         sessions_tick(world.sessions, ticked);
