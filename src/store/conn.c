@@ -246,6 +246,17 @@ int transaction_begin(struct conn *c) {
         return r < 0 ? r : 0;
 }
 
+int transaction_open(struct store *s, struct conn **ret) {
+        _cleanup_(conn_putp) struct conn *c = NULL;
+        int r = conn_take(s, &c);
+
+        if (r == 0)
+                r = transaction_begin(c);
+        if (r == 0)
+                *ret = TAKE_PTR(c);
+        return r;
+}
+
 int transaction_end(struct conn *c, int r) {
         if (r == 0) {
                 int committed = statement_run(c, STATEMENT_COMMIT, "");

@@ -22,10 +22,8 @@ static int put(struct conn *c, const struct store_session *r) {
 
 int store_session_put(struct store *s, const struct store_session *record) {
         _cleanup_(conn_putp) struct conn *c = NULL;
-        int r = conn_take(s, &c);
+        int r = transaction_open(s, &c);
 
-        if (r == 0)
-                r = transaction_begin(c);
         if (r < 0)
                 return r;
         return transaction_end(c, put(c, record));
@@ -33,10 +31,8 @@ int store_session_put(struct store *s, const struct store_session *record) {
 
 int store_session_remove(struct store *s, const char *id) {
         _cleanup_(conn_putp) struct conn *c = NULL;
-        int r = conn_take(s, &c);
+        int r = transaction_open(s, &c);
 
-        if (r == 0)
-                r = transaction_begin(c);
         if (r < 0)
                 return r;
         int removed = statement_run(c, STATEMENT_SESSION_REMOVE, "t", id);

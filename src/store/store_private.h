@@ -63,6 +63,7 @@ DEFINE_CLEANUP(struct conn, conn_put)
 
 /* BEGIN IMMEDIATE; then COMMIT if r is 0, else ROLLBACK. end returns r, or the failure of COMMIT. */
 _must_use_ int transaction_begin(struct conn *c);
+_must_use_ int transaction_open(struct store *s, struct conn **ret); /* conn_take, then begin */
 _must_use_ int transaction_end(struct conn *c, int r);
 
 /* The prepared statement with its parameters bound, one letter each: i int64_t, t text, h hash (of

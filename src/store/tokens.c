@@ -15,10 +15,8 @@ static int add_token(struct conn *c, const struct store_token *t) {
 
 int store_token_add(struct store *s, const struct store_token *t) {
         _cleanup_(conn_putp) struct conn *c = NULL;
-        int r = conn_take(s, &c);
+        int r = transaction_open(s, &c);
 
-        if (r == 0)
-                r = transaction_begin(c);
         if (r < 0)
                 return r;
         return transaction_end(c, add_token(c, t));
@@ -50,10 +48,8 @@ int store_token_take(struct store *s, const unsigned char hash[TOKEN_HASH_BYTES]
                      enum token_kind kind, struct store_token *ret) {
         _cleanup_(conn_putp) struct conn *c = NULL;
         struct store_token t;
-        int r = conn_take(s, &c);
+        int r = transaction_open(s, &c);
 
-        if (r == 0)
-                r = transaction_begin(c);
         if (r < 0)
                 return r;
         r = transaction_end(c, one_token(c, STATEMENT_TOKEN_TAKE, hash, kind, &t));
@@ -87,10 +83,8 @@ int store_token_exchange(struct store *s, const unsigned char old[TOKEN_HASH_BYT
                          enum token_kind old_kind, uint64_t now_ms, struct store_token *t) {
         _cleanup_(conn_putp) struct conn *c = NULL;
         struct store_token added = *t;
-        int r = conn_take(s, &c);
+        int r = transaction_open(s, &c);
 
-        if (r == 0)
-                r = transaction_begin(c);
         if (r < 0)
                 return r;
         r = transaction_end(c, exchange(c, old, old_kind, now_ms, &added));
@@ -159,10 +153,8 @@ int store_token_trim(struct store *s, int64_t user_id, enum token_kind kind, uns
 
 int store_token_purge(struct store *s, uint64_t now_ms) {
         _cleanup_(conn_putp) struct conn *c = NULL;
-        int r = conn_take(s, &c);
+        int r = transaction_open(s, &c);
 
-        if (r == 0)
-                r = transaction_begin(c);
         if (r < 0)
                 return r;
         int removed = statement_run(c, STATEMENT_TOKEN_PURGE, "i", (int64_t)now_ms);

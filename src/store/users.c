@@ -64,9 +64,7 @@ int store_user_add(struct store *s, struct store_user *u, uid_t uid_base, unsign
 
         if (!user_name_valid(u->name))
                 return -EINVAL;
-        int r = conn_take(s, &c);
-        if (r == 0)
-                r = transaction_begin(c);
+        int r = transaction_open(s, &c);
         if (r < 0)
                 return r;
         r = transaction_end(c, add_user(c, &added, uid_base, uid_count));
@@ -105,10 +103,8 @@ int store_user_by_id(struct store *s, int64_t id, struct store_user *ret) {
 
 int store_user_set_password(struct store *s, int64_t id, const char *password_hash) {
         _cleanup_(conn_putp) struct conn *c = NULL;
-        int r = conn_take(s, &c);
+        int r = transaction_open(s, &c);
 
-        if (r == 0)
-                r = transaction_begin(c);
         if (r < 0)
                 return r;
         int changed = statement_run(c, STATEMENT_USER_PASSWORD, "it", id, password_hash);
