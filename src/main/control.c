@@ -1,5 +1,5 @@
 /* The contract is in main/control.h. */
-#include "main/control.h"
+#include "main/control_private.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -13,18 +13,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "main/people.h"
 #include "store/datadir.h"
-
-#define CONTROL_PEERS 8 /* a newcomer takes the place of whoever has been silent for longest */
-
-struct control {
-        struct control_deps deps;
-        int epoll, listener;
-        int peers[CONTROL_PEERS]; /* -1: free; the oldest first */
-        int stop_asker;           /* is owed an answer; -1: nobody */
-        bool stop, end_sessions;
-};
 
 /* ---- answers ---- */
 
@@ -39,84 +28,47 @@ static void send_json(int fd, json_t *reply) {
         json_decref(reply);
 }
 
-static json_t *refusal(const char *words) {
+json_t *control_refusal(const char *words) {
         return json_pack("{s:b, s:s}", "ok", 0, "error", words);
 }
 
-static json_t *user_add(struct control *c, const json_t *m) {
-        const char *name = json_string_value(json_object_get(m, "name"));
-        const char *role_text = json_string_value(json_object_get(m, "role"));
-        const char *password = json_string_value(json_object_get(m, "password"));
-        enum role role;
-
-        if (!name || !role_text || !password || role_parse(role_text, &role) < 0)
-                return refusal("user.add needs name, role (student, teacher, admin) and password");
-        int r = people_add(&(struct people){c->deps.config, c->deps.store, c->deps.auth}, name,
-                           role, password, NULL);
-        log_event(r < 0 ? LOG_WARN : LOG_INFO, "user.add", LOG_S("user", name),
-                  LOG_S("role", role_text), LOG_S("error", r < 0 ? strerrorname_np(-r) : NULL));
-        return r < 0 ? refusal(people_words(r)) : json_pack("{s:b}", "ok", 1);
-}
-
-static int by_name(const void *a, const void *b) {
-        return strcmp(((const struct store_user *)a)->name, ((const struct store_user *)b)->name);
-}
-
-static json_t *page(const struct store_user *users, size_t n, const char *after) {
-        json_t *list = json_array();
-        size_t i = 0;
-
-        while (i < n && strcmp(users[i].name, after) <= 0)
-                i++;
-        for (; i < n && json_array_size(list) < DATADIR_USERS_PAGE; i++) {
-                json_t *one = json_pack("{s:s, s:s, s:I, s:b}", "name", users[i].name, "role",
-                                        role_name(users[i].role), "uid", (json_int_t)users[i].uid,
-                                        "disabled", users[i].disabled);
-                if (json_array_append_new(list, one) < 0) {
-                        json_decref(list);
-                        return NULL;
-                }
-        }
-        return json_pack("{s:b, s:o, s:b}", "ok", 1, "users", list, "more", i < n);
-}
-
-static json_t *user_list(struct control *c, const json_t *m) {
-        const char *after = json_string_value(json_object_get(m, "after"));
-        _cleanup_(freep) struct store_user *users = NULL;
-        size_t n = 0;
-        int r = store_user_list(c->deps.store, &users, &n);
-
-        if (r < 0)
-                return refusal(people_words(r));
-        if (n > 0)
-                qsort(users, n, sizeof *users, by_name);
-        return page(users, n, after ? after : "");
-}
+/* ---- commands ---- */
 
 /* The answer comes with the end: then `latchctl stop` returns when there is nothing left to wait for. */
-static json_t *stop(struct control *c, const json_t *m, int *fd) {
+static json_t *stop(struct control *c, const json_t *m) {
         if (c->stop)
-                return refusal("the server is stopping already");
+                return control_refusal("the server is stopping already");
         c->stop = true;
         c->end_sessions = json_is_true(json_object_get(m, "end_sessions"));
-        c->stop_asker = TAKE_FD(*fd);
+        c->stop_asker = TAKE_FD(*c->asking);
         return NULL;
 }
+
+static const struct {
+        const char *command;
+        control_handler *handle;
+} commands[] = {
+        {"user.add", control_user_add},
+        {"user.list", control_user_list},
+        {"stop", stop},
+};
 
 /* Answers, or keeps *fd for later. */
 static void carry_out(struct control *c, const char *text, size_t n, int *fd) {
         json_t *m = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
         const char *command = json_string_value(json_object_get(m, "command"));
-        json_t *reply;
+        json_t *reply = NULL;
+        bool known = false;
 
-        if (str_eq(command, "user.add"))
-                reply = user_add(c, m);
-        else if (str_eq(command, "user.list"))
-                reply = user_list(c, m);
-        else if (str_eq(command, "stop"))
-                reply = stop(c, m, fd);
-        else
-                reply = refusal("there is no such command");
+        c->asking = fd;
+        for (size_t i = 0; !known && i < ELEMENTS(commands); i++) {
+                known = str_eq(commands[i].command, command);
+                if (known)
+                        reply = commands[i].handle(c, m);
+        }
+        if (!known)
+                reply = control_refusal("there is no such command");
+        c->asking = NULL;
         if (*fd >= 0)
                 send_json(*fd, reply);
         json_decref(m);

@@ -77,9 +77,9 @@ test('what it is asked wrongly, it names', async () => {
   const cases = [
     [[], 1, /usage/],
     [['user'], 1, /no such command/],
-    [['user', 'add'], 1, /no such command/],
+    [['user', 'add'], 1, /NAME is missing\nusage: latchctl .* user add NAME --role/],
     [['user', 'remove', 'ann'], 1, /no such command/],
-    [['user', 'list', 'all'], 1, /no such command/],
+    [['user', 'list', 'all'], 1, /all: one word too many\nusage: latchctl .* user list$/m],
     [['--quiet', 'user', 'list'], 1, /--quiet: no such option/],
     [['user', 'add', 'ann', '--role', 'root', '--password-stdin'], 1, /--role root: allowed is student/],
     [['user', 'add', 'ann', '--password-stdin'], 1, /--role is missing/],

@@ -1,4 +1,7 @@
-/* command.h - what latchctl was asked to do, and the two ways to do it.
+/* command.h - what latchctl can be told: one table of commands, and the two ways to carry one out.
+ *
+ * A row of the table says all that is checked before anything is done: words, arguments, options. `ask`
+ * goes through the server that owns DIR; `direct` works on DIR itself, which only whoever has DIR's lock may.
  *
  * Threads: one. Lock: none.
  * Errors:  0 or -errno; *ret_error (malloc'd) has the words for people, or is NULL without memory.
@@ -6,22 +9,51 @@
 #pragma once
 
 #include <stdbool.h>
-#include <stdint.h>
+
+#include <jansson.h>
 
 #include "base/macros.h"
+#include "base/str.h"
 #include "config/config.h"
 #include "store/store.h"
 
-enum command_kind { COMMAND_USER_ADD, COMMAND_USER_LIST, COMMAND_STOP };
+enum option {
+        OPTION_DATA,
+        OPTION_CONFIG,
+        OPTION_ROLE,
+        OPTION_PASSWORD_STDIN,
+        OPTION_END_SESSIONS,
+        OPTION_COUNT
+};
+#define OPTION_BIT(o) (1u << (o))
+
+#define COMMAND_ARGS_MAX 4
 
 struct command {
-        enum command_kind kind;
-        const char *data, *config_file; /* NULL: not given */
-        const char *name;               /* of user add */
-        enum role role;                 /* of user add */
-        char password[1026]; /* of user add: one byte more than may be, to see too much */
-        bool end_sessions;   /* of stop */
+        const struct command_row *row;
+        const char *arg[COMMAND_ARGS_MAX]; /* as the row names them */
+        const char
+                *option[OPTION_COUNT]; /* its value; "" for one that takes none; NULL: not given */
+        char password[1026]; /* of --password-stdin: one byte more than may be, to see too much */
 };
+
+/* -ENOENT or -ECONNREFUSED from ask: there is no server (no words); -ECANCELED: it, or what was found in DIR,
+ * says no, in the words. */
+typedef int command_way(const struct command *c, const struct config *config, char **ret_error);
+
+struct command_row {
+        const char *words;   /* "user add" */
+        const char *args;    /* "NAME": one word for each positional argument; "" for none */
+        unsigned options;    /* OPTION_BITs that it takes, beside --data and --config */
+        unsigned needed;     /* of those, the ones that must be there */
+        const char *usage;   /* of the options, as people read it; "" for none */
+        command_way *ask;    /* NULL: not while a server runs */
+        command_way *direct; /* NULL: not without a server. DIR's lock is held */
+        bool makes_data;     /* direct, DIR is made as latchd would make it */
+};
+
+/* The i-th row, or NULL behind the last. */
+const struct command_row *command_row_at(size_t i);
 
 /* -EINVAL: it is no command, and *ret_error says why. The password is not read yet. */
 _must_use_ int command_parse(int argc, char **argv, struct command *ret, char **ret_error);
@@ -29,12 +61,22 @@ _must_use_ int command_parse(int argc, char **argv, struct command *ret, char **
 /* Reads the password up to the end of standard input, without the line's end behind it. -EINVAL. */
 _must_use_ int command_read_password(struct command *c, char **ret_error);
 
-/* Through the server that owns DIR. -ENOENT or -ECONNREFUSED: there is none (no words). -ECANCELED: it
- * said no, in the words. */
-_must_use_ int command_ask(const struct command *c, const struct config *config, char **ret_error);
+/* ---- what the ways are made of ---- */
 
-/* On the store itself, while DIR's lock is held. */
-_must_use_ int command_do(const struct command *c, const struct config *config, char **ret_error);
+#define COMPLAIN(ret, error, ...)                                                                  \
+        ({                                                                                         \
+                int complain_r_ = (error);                                                         \
+                *(ret) = str_printf(__VA_ARGS__);                                                  \
+                *(ret) ? complain_r_ : -ENOMEM;                                                    \
+        })
 
-/* One user as `user list` shows it: name, role, uid, and whether disabled. */
-_must_use_ int command_print_user(const char *name, const char *role, int64_t uid, bool disabled);
+/* One request to the server (stolen; {"command", ...}: store/datadir.h) and its reply, which is an object
+ * with "ok": true. */
+#define COMMAND_ANSWER_MS 30000u
+_must_use_ int command_request(const struct config *config, json_t *request, unsigned timeout_ms,
+                               json_t **ret, char **ret_error);
+
+/* users.c */
+command_way user_add_ask, user_add_direct, user_list_ask, user_list_direct;
+/* stop.c */
+command_way stop_ask;

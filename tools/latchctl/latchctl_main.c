@@ -14,7 +14,6 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/str.h"
 #include "command.h"
 #include "config/config.h"
 #include "latch/rcu.h"
@@ -32,22 +31,16 @@ static int refuse(int status, int error, char *words) {
         return status;
 }
 
-int command_print_user(const char *name, const char *role, int64_t uid, bool disabled) {
-        int n = printf("%s\t%s\t%lld%s\n", name, role, (long long)uid,
-                       disabled ? "\tdisabled" : "");
-
-        return n < 0 ? -EIO : 0;
-}
-
 /* The settings of latchd, found as latchd finds them. */
 static int load_settings(const struct command *c, struct config *ret, char **ret_error) {
+        const char *given_data = c->option[OPTION_DATA], *given_file = c->option[OPTION_CONFIG];
         char data_option[] = "--data", config_option[] = "--config", program[] = "latchctl";
-        _cleanup_(freep) char *data = c->data ? strdup(c->data) : NULL;
-        _cleanup_(freep) char *file = c->config_file ? strdup(c->config_file) : NULL;
+        _cleanup_(freep) char *data = given_data ? strdup(given_data) : NULL;
+        _cleanup_(freep) char *file = given_file ? strdup(given_file) : NULL;
         char *argv[5] = {program};
         int argc = 1;
 
-        if ((c->data && !data) || (c->config_file && !file))
+        if ((given_data && !data) || (given_file && !file))
                 return -ENOMEM;
         if (data) {
                 argv[argc++] = data_option;
@@ -60,11 +53,11 @@ static int load_settings(const struct command *c, struct config *ret, char **ret
         return config_load(argc, argv, ret, ret_error);
 }
 
-/* Adding a user may come before the first start: then DIR is made as latchd would make it. */
+/* What may come before the first start. */
 static int prepare(const struct command *c, const struct config *config, char **ret_error) {
         struct privileges who;
 
-        if (c->kind != COMMAND_USER_ADD)
+        if (!c->row->makes_data)
                 return 0;
         int r = privileges_find(config->user, &who, ret_error);
         return r < 0 ? r : datadir_prepare(config->data, who.uid, who.gid, ret_error);
@@ -78,11 +71,11 @@ static int with_lock(const struct command *c, const struct config *config, int *
                 r = datadir_lock(config->data, lock);
         if (r == -EBUSY || (r < 0 && *ret_error))
                 return r;
-        if (r < 0) {
-                *ret_error = str_printf("%s: %s", config->data, strerror(-r));
-                return *ret_error ? r : -ENOMEM;
-        }
-        return command_do(c, config, ret_error);
+        if (r < 0)
+                return COMPLAIN(ret_error, r, "%s: %s", config->data, strerror(-r));
+        if (!c->row->direct)
+                return COMPLAIN(ret_error, -ECANCELED, "%s: no server runs there", config->data);
+        return c->row->direct(c, config, ret_error);
 }
 
 static int carry_out(const struct command *c, const struct config *config, char **ret_error) {
@@ -90,18 +83,20 @@ static int carry_out(const struct command *c, const struct config *config, char 
 
         for (;;) {
                 _cleanup_(fd_closep) int lock = -1;
-                int r = command_ask(c, config, ret_error);
+                int r = c->row->ask ? c->row->ask(c, config, ret_error) : -ENOENT;
                 if (r != -ENOENT && r != -ECONNREFUSED)
                         return r;
                 r = with_lock(c, config, &lock, ret_error);
                 if (r != -EBUSY || lock >= 0)
                         return r;
-                if (clock_mono_ms() >= deadline) {
-                        *ret_error =
-                                str_printf("%s: another process works on it and does not answer",
-                                           config->data);
-                        return *ret_error ? -EBUSY : -ENOMEM;
-                }
+                if (!c->row->ask)
+                        return COMPLAIN(ret_error, -EBUSY,
+                                        "%s: a server runs there: end it first (latchctl stop)",
+                                        config->data);
+                if (clock_mono_ms() >= deadline)
+                        return COMPLAIN(ret_error, -EBUSY,
+                                        "%s: another process works on it and does not answer",
+                                        config->data);
                 (void)poll(NULL, 0,
                            OWNER_LOOK_MS); /* its start or its end has no event for strangers */
         }
@@ -118,7 +113,7 @@ int main(int argc, char **argv) {
         r = load_settings(&c, &config, &words);
         if (r < 0)
                 return refuse(r == -EINVAL ? EXIT_CONFIG : EXIT_FAILURE, r, words);
-        if (c.kind == COMMAND_USER_ADD) {
+        if (c.option[OPTION_PASSWORD_STDIN]) {
                 r = command_read_password(&c, &words);
                 if (r < 0)
                         return refuse(EXIT_FAILURE, r, words);

@@ -3,76 +3,123 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/fd.h"
-#include "base/str.h"
 #include "command.h"
 
-#define COMPLAIN(ret, ...) ((*(ret) = str_printf(__VA_ARGS__)) ? -EINVAL : -ENOMEM)
+#define WORDS_MAX  (COMMAND_ARGS_MAX + 3)
+#define EVERYWHERE (OPTION_BIT(OPTION_DATA) | OPTION_BIT(OPTION_CONFIG))
 
-#define USAGE                                                                                      \
-        "usage: latchctl [--data DIR] [--config FILE] user add NAME --role student|teacher|admin " \
-        "--password-stdin\n"                                                                       \
-        "       latchctl [--data DIR] [--config FILE] user list\n"                                 \
-        "       latchctl [--data DIR] [--config FILE] stop [--end-sessions]"
+static bool is_role(const char *value) {
+        enum role role;
+
+        return role_parse(value, &role) == 0;
+}
+
+static const struct {
+        const char *name;
+        bool flag;                        /* takes no value */
+        bool (*valid)(const char *value); /* NULL: any */
+        const char *allowed;
+        const char *why; /* more words for when it is missing; NULL: none */
+} options[OPTION_COUNT] = {
+        [OPTION_DATA] = {.name = "--data"},
+        [OPTION_CONFIG] = {.name = "--config"},
+        [OPTION_ROLE] = {.name = "--role",
+                         .valid = is_role,
+                         .allowed = "student, teacher or admin"},
+        [OPTION_PASSWORD_STDIN] = {.name = "--password-stdin",
+                                   .flag = true,
+                                   .why = ": a password is read from there only"},
+        [OPTION_END_SESSIONS] = {.name = "--end-sessions", .flag = true},
+};
 
 struct line {
-        const char *data, *config, *role;
-        bool password_stdin, end_sessions;
-        const char *words[4];
+        struct command c;
+        const char *words[WORDS_MAX];
         size_t n;
 };
 
-struct option {
-        const char *name;
-        const char **value; /* or */
-        bool *flag;
-};
+/* ---- complaints ---- */
 
-static int take_option(const struct option *o, const char *value, char **ret_error) {
-        if (o->flag ? *o->flag : *o->value != NULL)
-                return COMPLAIN(ret_error, "%s: given twice", o->name);
-        if (o->value && (!value || *value == '\0'))
-                return COMPLAIN(ret_error, "%s: its value is missing\n" USAGE, o->name);
-        if (o->flag && value)
-                return COMPLAIN(ret_error, "%s: takes no value", o->name);
-        if (o->flag)
-                *o->flag = true;
-        else
-                *o->value = value;
+static int add_usage(struct buf *b, const struct command_row *row) {
+        return buf_addf(b, "\n%s latchctl [--data DIR] [--config FILE] %s%s%s%s%s",
+                        b->n > 0 && strstr(b->data, "usage:") ? "      " : "usage:", row->words,
+                        *row->args ? " " : "", row->args, *row->usage ? " " : "", row->usage);
+}
+
+/* what: "" none; then the words; below them how it is done: this command, or (NULL) each. */
+static int complain(char **ret_error, const struct command_row *row, const char *what,
+                    const char *words) {
+        struct buf b = BUF_INIT(65536);
+        int r = buf_addf(&b, "%s%s", what, words);
+
+        if (row && r == 0)
+                r = add_usage(&b, row);
+        for (size_t i = 0; !row && r == 0 && command_row_at(i); i++)
+                r = add_usage(&b, command_row_at(i));
+        *ret_error = r == 0 ? str_printf("%s", b.data) : NULL;
+        buf_done(&b);
+        return *ret_error ? -EINVAL : -ENOMEM;
+}
+
+/* ---- options ---- */
+
+static int take_option(struct command *c, enum option o, const char *value, char **ret_error) {
+        if (c->option[o])
+                return complain(ret_error, c->row, options[o].name, ": given twice");
+        if (!options[o].flag && (!value || *value == '\0'))
+                return complain(ret_error, c->row, options[o].name, ": its value is missing");
+        if (options[o].flag && value)
+                return complain(ret_error, c->row, options[o].name, ": takes no value");
+        if (options[o].valid && !options[o].valid(value))
+                return COMPLAIN(ret_error, -EINVAL, "%s %s: allowed is %s", options[o].name, value,
+                                options[o].allowed);
+        c->option[o] = value ? value : "";
         return 0;
 }
 
 /* --name VALUE, --name=VALUE, or --flag at argv[*i], which is moved behind what was used. */
-static int read_option(int argc, char **argv, int *i, struct line *l, char **ret_error) {
-        const struct option options[] = {
-                {"--data", &l->data, NULL},
-                {"--config", &l->config, NULL},
-                {"--role", &l->role, NULL},
-                {"--password-stdin", NULL, &l->password_stdin},
-                {"--end-sessions", NULL, &l->end_sessions},
-        };
+static int read_option(int argc, char **argv, int *i, struct command *c, char **ret_error) {
         const char *arg = argv[*i];
         size_t n = strcspn(arg, "=");
 
-        for (size_t k = 0; k < ELEMENTS(options); k++) {
-                const struct option *o = &options[k];
-                if (strlen(o->name) != n || strncmp(o->name, arg, n) != 0)
+        for (unsigned o = 0; o < OPTION_COUNT; o++) {
+                if (strlen(options[o].name) != n || strncmp(options[o].name, arg, n) != 0)
                         continue;
                 const char *value = arg[n] == '=' ? arg + n + 1 : NULL;
-                if (o->value && !value && *i + 1 < argc)
+                if (!options[o].flag && !value && *i + 1 < argc)
                         value = argv[++*i];
-                return take_option(o, value, ret_error);
+                return take_option(c, (enum option)o, value, ret_error);
         }
-        return COMPLAIN(ret_error, "%s: no such option\n" USAGE, arg);
+        return complain(ret_error, c->row, arg, ": no such option");
 }
+
+/* An option that the command has no use for is a mistake, not a detail. */
+static int judge_options(const struct command *c, char **ret_error) {
+        const struct command_row *row = c->row;
+
+        for (unsigned o = 0; o < OPTION_COUNT; o++) {
+                if (c->option[o] && !((row->options | EVERYWHERE) & OPTION_BIT(o)))
+                        return complain(ret_error, row, options[o].name, ": not for this command");
+                if (c->option[o] || !(row->needed & OPTION_BIT(o)))
+                        continue;
+                _cleanup_(freep) char *missing =
+                        str_printf(" is missing%s", options[o].why ? options[o].why : "");
+                return missing ? complain(ret_error, row, options[o].name, missing) : -ENOMEM;
+        }
+        return 0;
+}
+
+/* ---- words ---- */
 
 static int read_line(int argc, char **argv, struct line *l, char **ret_error) {
         for (int i = 1; i < argc; i++) {
                 int r = 0;
                 if (str_starts(argv[i], "--"))
-                        r = read_option(argc, argv, &i, l, ret_error);
-                else if (l->n == ELEMENTS(l->words))
-                        r = COMPLAIN(ret_error, "%s: one word too many\n" USAGE, argv[i]);
+                        r = read_option(argc, argv, &i, &l->c, ret_error);
+                else if (l->n == WORDS_MAX)
+                        r = complain(ret_error, NULL, argv[i], ": one word too many");
                 else
                         l->words[l->n++] = argv[i];
                 if (r < 0)
@@ -81,74 +128,90 @@ static int read_line(int argc, char **argv, struct line *l, char **ret_error) {
         return 0;
 }
 
-/* An option that the command has no use for is a mistake, not a detail. */
-static int refuse_option(const struct line *l, enum command_kind kind, char **ret_error) {
-        bool add = kind == COMMAND_USER_ADD;
-        const char *odd = !add && l->role                           ? "--role"
-                          : !add && l->password_stdin               ? "--password-stdin"
-                          : kind != COMMAND_STOP && l->end_sessions ? "--end-sessions"
-                                                                    : NULL;
+/* The next of several words: its length; *at is moved behind it. 0: there is none. */
+static size_t next_word(const char **at, const char **ret) {
+        *ret = *at + strspn(*at, " ");
+        size_t n = strcspn(*ret, " ");
 
-        return odd ? COMPLAIN(ret_error, "%s: not for this command\n" USAGE, odd) : 0;
+        *at = *ret + n;
+        return n;
 }
 
-static int read_user_add(const struct line *l, struct command *c, char **ret_error) {
-        c->name = l->words[2];
-        if (!l->role)
-                return COMPLAIN(ret_error, "--role is missing\n" USAGE);
-        if (role_parse(l->role, &c->role) < 0)
-                return COMPLAIN(ret_error, "--role %s: allowed is student, teacher or admin",
-                                l->role);
-        if (!l->password_stdin)
-                return COMPLAIN(
-                        ret_error,
-                        "--password-stdin is missing: a password is read from there only\n" USAGE);
+/* How many words of the line are the row's name; 0: it is another's. */
+static size_t matches(const struct line *l, const struct command_row *row) {
+        const char *at = row->words, *word;
+        size_t taken = 0, n;
+
+        while ((n = next_word(&at, &word)) > 0) {
+                const char *given = taken < l->n ? l->words[taken] : "";
+                if (strlen(given) != n || strncmp(given, word, n) != 0)
+                        return 0;
+                taken++;
+        }
+        return taken;
+}
+
+static size_t find_row(struct line *l) {
+        for (size_t i = 0; command_row_at(i); i++) {
+                size_t taken = matches(l, command_row_at(i));
+                if (taken > 0) {
+                        l->c.row = command_row_at(i);
+                        return taken;
+                }
+        }
+        return 0;
+}
+
+static int read_args(struct line *l, size_t taken, char **ret_error) {
+        const char *at = l->c.row->args, *word;
+        size_t n, i = 0;
+
+        for (; (n = next_word(&at, &word)) > 0; i++) {
+                if (taken + i == l->n) {
+                        _cleanup_(freep) char *name = str_printf("%.*s", (int)n, word);
+                        return name ? complain(ret_error, l->c.row, name, " is missing") : -ENOMEM;
+                }
+                l->c.arg[i] = l->words[taken + i];
+        }
+        if (taken + i < l->n)
+                return complain(ret_error, l->c.row, l->words[taken + i], ": one word too many");
         return 0;
 }
 
 int command_parse(int argc, char **argv, struct command *ret, char **ret_error) {
         struct line l = {0};
-        struct command c = {0};
         int r = read_line(argc, argv, &l, ret_error);
 
         if (r < 0)
                 return r;
-        bool user = str_eq(l.words[0], "user");
-        if (user && str_eq(l.words[1], "add") && l.n == 3)
-                c.kind = COMMAND_USER_ADD;
-        else if (user && str_eq(l.words[1], "list") && l.n == 2)
-                c.kind = COMMAND_USER_LIST;
-        else if (str_eq(l.words[0], "stop") && l.n == 1)
-                c.kind = COMMAND_STOP;
-        else
-                return COMPLAIN(ret_error,
-                                l.n == 0 ? "no command\n" USAGE : "no such command\n" USAGE);
-        c.data = l.data;
-        c.config_file = l.config;
-        c.end_sessions = l.end_sessions;
-        r = refuse_option(&l, c.kind, ret_error);
-        if (r == 0 && c.kind == COMMAND_USER_ADD)
-                r = read_user_add(&l, &c, ret_error);
+        size_t taken = find_row(&l);
+        if (taken == 0)
+                return complain(ret_error, NULL, "", l.n == 0 ? "no command" : "no such command");
+        r = read_args(&l, taken, ret_error);
         if (r == 0)
-                *ret = c;
+                r = judge_options(&l.c, ret_error);
+        if (r == 0)
+                *ret = l.c;
         return r;
 }
+
+/* ---- the password ---- */
 
 int command_read_password(struct command *c, char **ret_error) {
         ssize_t n = fd_read_full(STDIN_FILENO, c->password, sizeof c->password);
 
         if (n < 0)
-                return COMPLAIN(ret_error, "the password: %s", strerror((int)-n));
+                return COMPLAIN(ret_error, -EINVAL, "the password: %s", strerror((int)-n));
         /* A line's end is two bytes at most; with more than that behind it, it is too long anyway. */
         if (n > 0 && c->password[n - 1] == '\n')
                 n--;
         if (n > 0 && c->password[n - 1] == '\r')
                 n--;
         if ((size_t)n == sizeof c->password)
-                return COMPLAIN(ret_error, "the password: at most 1024 bytes");
+                return COMPLAIN(ret_error, -EINVAL, "the password: at most 1024 bytes");
         c->password[n] = '\0';
         if (strlen(c->password) != (size_t)n || strpbrk(c->password, "\r\n") ||
             !utf8_valid(c->password, (size_t)n))
-                return COMPLAIN(ret_error, "the password: one line of text in UTF-8");
+                return COMPLAIN(ret_error, -EINVAL, "the password: one line of text in UTF-8");
         return 0;
 }

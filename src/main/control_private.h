@@ -1,0 +1,31 @@
+/* control_private.h - what the files behind the control socket share: the commands of its one table.
+ *
+ * Threads: main. Lock: none may be held.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include <jansson.h>
+
+#include "main/control.h"
+
+#define CONTROL_PEERS 8 /* a newcomer takes the place of whoever has been silent for longest */
+
+struct control {
+        struct control_deps deps;
+        int epoll, listener;
+        int peers[CONTROL_PEERS]; /* -1: free; the oldest first */
+        int *asking;              /* of peers: whose command is carried out now */
+        int stop_asker;           /* is owed an answer; -1: nobody */
+        bool stop, end_sessions;
+};
+
+/* A command: the reply (NULL: no memory for one), unless *c->asking was taken for a later answer. m is the
+ * message, of any shape: NULL, too. */
+typedef json_t *control_handler(struct control *c, const json_t *m);
+
+json_t *control_refusal(const char *words); /* {"ok":false,"error"} */
+
+/* control_users.c */
+control_handler control_user_add, control_user_list;
