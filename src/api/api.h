@@ -1,4 +1,7 @@
-/* api.h - the groups of methods; each file adds its own to the table. main calls these once. */
+/* api.h - the groups of methods; each file adds its own to the table.
+ *
+ * Threads: main, once. Lock: none may be held.
+ */
 #pragma once
 
 #include "base/macros.h"
@@ -6,6 +9,15 @@
 #include "rpc/rpc.h"
 #include "session/session.h"
 
+struct api_deps { /* all outlive the rpc; nothing is asked of them before a method is called */
+        const struct config *config;
+        struct sessions *sessions;
+};
+
+/* Every group there is: what a server has, and what latch-routes prints. 0, -ENOMEM. */
+_must_use_ int api_add(struct rpc *rpc, const struct api_deps *deps);
+
+/* The groups. */
 _must_use_ int api_files_add(struct rpc *rpc, const struct config *config);
 _must_use_ int api_sessions_add(struct rpc *rpc, struct sessions *sessions,
                                 const struct config *config);

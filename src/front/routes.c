@@ -8,23 +8,36 @@
 
 #define READ (METHOD_GET | METHOD_HEAD)
 
+/* clang-format off */
 const struct route routes[] = {
-        {"/api/login", METHOD_POST, WHO_ANYONE, false, http_login},
-        {"/api/logout", METHOD_POST, WHO_SIGNED_IN, false, http_logout},
-        {"/api/renew", METHOD_POST, WHO_SIGNED_IN, false, http_renew},
-        {"/api/me", READ, WHO_SIGNED_IN, false, http_me},
-        {"/api/files/", READ, WHO_SIGNED_IN, false, http_files_get},
-        {"/api/files/", METHOD_PUT, WHO_SIGNED_IN, false, http_files_put},
-        {"/api/files/", METHOD_DELETE, WHO_SIGNED_IN, false, http_files_delete},
-        {"/healthz", READ, WHO_ANYONE, false, http_healthz},
-        {"/readyz", READ, WHO_ANYONE, false, http_readyz},
-        {"/v1/ws", METHOD_GET, WHO_SIGNED_IN, true, http_no_socket},
-        {"/v1/echo", METHOD_GET, WHO_ANYONE, true, http_no_socket},
+        /* path          methods        who           socket cost  body        handler */
+        {"/api/login",   METHOD_POST,   WHO_ANYONE,      false, 5, BODY_SMALL, http_login},
+        {"/api/logout",  METHOD_POST,   WHO_SIGNED_IN,   false, 1, BODY_SMALL, http_logout},
+        {"/api/renew",   METHOD_POST,   WHO_SIGNED_IN,   false, 5, BODY_SMALL, http_renew},
+        {"/api/me",      READ,          WHO_SIGNED_IN,   false, 5, BODY_NONE,  http_me},
+        {"/api/files/",  READ,          WHO_SIGNED_IN,   false, 2, BODY_NONE,  http_files_get},
+        {"/api/files/",  METHOD_PUT,    WHO_SIGNED_IN,   false, 5, BODY_FILE,  http_files_put},
+        {"/api/files/",  METHOD_DELETE, WHO_SIGNED_IN,   false, 2, BODY_NONE,  http_files_delete},
+        {"/healthz",     READ,          WHO_ANYONE,      false, 1, BODY_NONE,  http_healthz},
+        {"/readyz",      READ,          WHO_ANYONE,      false, 2, BODY_NONE,  http_readyz},
+        {"/v1/ws",       METHOD_GET,    WHO_SIGNED_IN,   true,  5, BODY_NONE,  http_no_socket},
+        {"/v1/echo",     METHOD_GET,    WHO_DIAGNOSTICS, true,  0, BODY_NONE,  http_no_socket},
 };
 const size_t routes_n = ELEMENTS(routes);
 
-/* Not a row of its own: what the binary carries decides which paths these are. */
-static const struct route asset = {"/", READ, WHO_ANYONE, false, http_asset};
+/* What the binary carries decides which paths these are. */
+const struct route route_asset = {"/", READ, WHO_ANYONE, false, 1, BODY_NONE, http_asset};
+/* clang-format on */
+
+const char *route_who_name(enum route_who who) {
+        static const char *const names[] = {
+                [WHO_ANYONE] = "anyone",       [WHO_DIAGNOSTICS] = "diagnostics",
+                [WHO_SIGNED_IN] = "signed in", [WHO_TEACHER] = "teacher",
+                [WHO_ADMIN] = "admin",         [WHO_METRICS] = "admin or loopback",
+        };
+
+        return names[who];
+}
 
 static const struct {
         unsigned bit;
@@ -91,7 +104,7 @@ const struct route *route_find(const char *path, unsigned method, const char **r
         }
         if (!is_asset(path))
                 return NULL;
-        *ret_allow = asset.methods;
+        *ret_allow = route_asset.methods;
         *ret_rest = path;
-        return asset.methods & method ? &asset : NULL;
+        return route_asset.methods & method ? &route_asset : NULL;
 }

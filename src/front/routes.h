@@ -1,7 +1,8 @@
-/* routes.h - the one table of what HTTP can be asked for, and who may ask.
+/* routes.h - the one table of what HTTP can be asked for: who may ask, what it costs, how long a body.
  *
- * Refused unless the table allows it: a request is judged, its route found, its method and identity
- * settled, all before any handler runs.
+ * Refused unless the table allows it: a request is judged, its route found, its method, identity, cost and
+ * the length of its body settled, all before any handler runs. docs/protocol.md has the same table, and a
+ * test compares them.
  *
  * Threads: any.
  */
@@ -22,21 +23,35 @@ enum method {
 
 enum route_who {
         WHO_ANYONE,
-        WHO_SIGNED_IN, /* by bearer token or cookie */
+        WHO_DIAGNOSTICS, /* anyone, where [diagnostics] switched it on; else it is not there */
+        WHO_SIGNED_IN,   /* by bearer token or cookie */
+        WHO_TEACHER,     /* or admin */
+        WHO_ADMIN,
+        WHO_METRICS, /* an admin; or, where server.metrics_loopback is on, whoever asks from loopback */
 };
+
+/* How long a body may be, in bytes; longer ones are 413 before a handler sees them. */
+#define BODY_NONE  0
+#define BODY_SMALL 4096
+#define BODY_FILE  (-1) /* limits.file_bytes */
 
 struct route {
         const char *path; /* that ends with '/' and is longer than it: all paths below */
         unsigned methods; /* of this row: a path may have several */
         enum route_who who;
-        bool socket; /* a WebSocket: handle says what to do with a request that is none */
+        bool socket;   /* a WebSocket: handle says what to do with a request that is none */
+        unsigned cost; /* request units, of the user's or the address's; 0: free */
+        long body;
         void (*handle)(struct request *r);
 };
 
 extern const struct route routes[];
 extern const size_t routes_n;
 
-unsigned route_method(const char *name); /* 0: none of the table's */
+extern const struct route route_asset; /* what "/" and all that the binary carries is served by */
+
+const char *route_who_name(enum route_who who); /* as docs/protocol.md has it: "signed in" */
+unsigned route_method(const char *name);        /* 0: none of the table's */
 
 /* The row for this path and method. NULL: then *ret_allow are the methods that the path has, 0 if it is
  * no path at all. ret_rest: what follows a route that ends with '/'. */

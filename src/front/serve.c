@@ -104,31 +104,66 @@ static void answer_no_route(struct request *r, unsigned allowed) {
         http_error_more(r, 405, "method_not_allowed", "not with this method", header);
 }
 
-/* False: it was answered. */
-static bool admit(struct request *r) {
-        unsigned method = route_method(r->ri->request_method), allowed;
-        const struct config *c = r->front->deps.config;
-        bool unsafe;
+static bool find_route(struct request *r, unsigned method) {
+        unsigned allowed;
 
         r->route = route_find(r->ri->local_uri_raw, method, &r->rest, &allowed);
-        if (!c->echo && str_eq(r->ri->local_uri_raw, "/v1/echo")) {
+        if (r->route && r->route->who == WHO_DIAGNOSTICS && !r->front->deps.config->echo) {
                 r->route = NULL;
                 allowed = 0;
         }
-        if (!r->route) {
+        if (!r->route)
                 answer_no_route(r, allowed);
-                return false;
-        }
-        if (r->route->who == WHO_ANYONE)
+        return r->route != NULL;
+}
+
+/* False: it was answered. */
+static bool admit_page(struct request *r, unsigned method) {
+        bool unsafe = !(method & (METHOD_GET | METHOD_HEAD)) || judge_wants_socket(r->ri);
+
+        if (!r->by_cookie || judge_same_site(r->ri, unsafe, r->front->deps.config->public_url))
                 return true;
-        if (!identify(r))
-                return false;
-        unsafe = !(method & (METHOD_GET | METHOD_HEAD)) || judge_wants_socket(r->ri);
-        if (r->by_cookie && !judge_same_site(r->ri, unsafe, c->public_url)) {
-                http_error(r, 403, "forbidden", "the request comes from another site's page");
-                return false;
+        http_error(r, 403, "forbidden", "the request comes from another site's page");
+        return false;
+}
+
+/* False: it was answered. */
+static bool admit_who(struct request *r, unsigned method) {
+        enum role least = ROLE_STUDENT;
+
+        switch (r->route->who) {
+        case WHO_ANYONE:
+        case WHO_DIAGNOSTICS: return true;
+        case WHO_SIGNED_IN: break;
+        case WHO_TEACHER: least = ROLE_TEACHER; break;
+        case WHO_METRICS:
+        case WHO_ADMIN: least = ROLE_ADMIN; break;
         }
-        return true;
+        if (!identify(r) || !admit_page(r, method))
+                return false;
+        if (r->identity->account->role >= least)
+                return true;
+        http_error(r, 403, "forbidden", "this is for those with another role");
+        return false;
+}
+
+/* False: it was answered. */
+static bool admit_body(struct request *r) {
+        unsigned long long limit = r->route->body == BODY_FILE ? r->front->deps.config->file_bytes
+                                                               : (unsigned long long)r->route->body;
+
+        if (r->ri->content_length <= 0 || (unsigned long long)r->ri->content_length <= limit)
+                return true;
+        http_error(r, 413, "too_large",
+                   limit ? "the body is over the limit" : "this request has no body");
+        return false;
+}
+
+/* False: it was answered. */
+static bool admit(struct request *r) {
+        unsigned method = route_method(r->ri->request_method);
+
+        return find_route(r, method) && admit_who(r, method) && admit_body(r);
 }
 
 /* True: it is to become a WebSocket, and nothing was answered. */

@@ -79,9 +79,7 @@ static int open_methods(struct server *s) {
 
         int r = rpc_new(&(struct rpc_deps){s->pool, s->sessions, QUEUED_MS}, &s->rpc);
         if (r == 0)
-                r = api_files_add(s->rpc, c);
-        if (r == 0)
-                r = api_sessions_add(s->rpc, s->sessions, c);
+                r = api_add(s->rpc, &(struct api_deps){.config = c, .sessions = s->sessions});
         return r;
 }
 

@@ -58,6 +58,7 @@ enum rpc_order { RPC_ANY, RPC_BY_SESSION, RPC_BY_CHANNEL };
 struct rpc_method {
         const char *name;
         enum role least; /* role that is needed */
+        unsigned cost;   /* request units of the user's; 0 counts as 1, only session.ack is free */
         enum rpc_order order;
         /* Ends with name NULL; others are refused (-32602). */
         struct rpc_param params[RPC_PARAMS_MAX];

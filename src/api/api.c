@@ -1,0 +1,10 @@
+/* api.c - see api.h: all groups of methods. */
+#include "api/api.h"
+
+int api_add(struct rpc *rpc, const struct api_deps *deps) {
+        int r = api_files_add(rpc, deps->config);
+
+        if (r == 0)
+                r = api_sessions_add(rpc, deps->sessions, deps->config);
+        return r;
+}
