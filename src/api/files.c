@@ -83,15 +83,14 @@ static int fs_list(struct rpc_request *r, json_t **ret) {
         _cleanup_(workspace_closep) struct workspace *w = NULL;
         _cleanup_(freep) struct workspace_stat *list = NULL;
         const struct config *config = rpc_context(r);
+        unsigned most = config->list_entries;
         size_t n, left_out;
         int e = open_workspace(r, &w);
 
         if (e == 0)
-                e = workspace_list(w, text_param(r, "path"), config->list_entries, &list, &n,
-                                   &left_out);
+                e = workspace_list(w, text_param(r, "path"), most, &list, &n, &left_out);
         if (e == -EFBIG)
-                return rpc_fail(r, e, NULL, "the folder has more than %u entries",
-                                config->list_entries);
+                return rpc_fail(r, e, NULL, "the folder has more than %u entries", most);
         return e < 0 ? fail(r, e) : list_json(list, n, ret);
 }
 
@@ -116,14 +115,15 @@ static int read_whole(struct rpc_request *r, struct workspace *w, char **ret, si
         const json_t *length = json_object_get(r->params, "length");
         uint64_t offset = (uint64_t)json_integer_value(json_object_get(r->params, "offset"));
         uint64_t wanted = length ? (uint64_t)json_integer_value(length) : UINT64_MAX;
-        size_t limit = (size_t)MIN(wanted, (uint64_t)config->file_bytes);
+        uint64_t most = config->file_bytes;
+        size_t limit = (size_t)MIN(wanted, most);
         int e = workspace_read(w, text_param(r, "path"), offset, limit, ret, ret_n, ret_stat);
 
         if (e < 0)
                 return fail(r, e);
         if (limit < wanted && offset < ret_stat->size && ret_stat->size - offset > limit)
                 return rpc_fail(r, -EFBIG, NULL, "at most %zu bytes can be read at once",
-                                config->file_bytes);
+                                (size_t)most);
         return 0;
 }
 
@@ -151,6 +151,7 @@ static int fs_read(struct rpc_request *r, json_t **ret) {
 static int decode_data(struct rpc_request *r, const char **ret_data, size_t *ret_n,
                        char **ret_own) {
         const struct config *config = rpc_context(r);
+        const size_t most = config->file_bytes;
         const json_t *data = json_object_get(r->params, "data");
         const char *encoding = text_param(r, "encoding");
 
@@ -166,10 +167,8 @@ static int decode_data(struct rpc_request *r, const char **ret_data, size_t *ret
         } else if (encoding && !str_eq(encoding, "utf8")) {
                 return rpc_fail(r, -EINVAL, NULL, "encoding must be \"utf8\" or \"base64\"");
         }
-        if (*ret_n > config->file_bytes)
-                return rpc_fail(r, -EFBIG, NULL, "a file may have at most %zu bytes",
-                                config->file_bytes);
-        return 0;
+        return *ret_n > most ? rpc_fail(r, -EFBIG, NULL, "a file may have at most %zu bytes", most)
+                             : 0;
 }
 
 static int fs_write(struct rpc_request *r, json_t **ret) {

@@ -19,13 +19,13 @@ struct entry {
 };
 
 struct attempts {
-        unsigned per_minute;                             /* fixed */
+        const _Atomic unsigned *per_minute;              /* fixed, not ours; its value is live */
         unsigned char secret[crypto_shorthash_KEYBYTES]; /* fixed: nobody can aim at a set */
         struct latch_mutex lock;
         struct entry entries[SETS][WAYS] LATCH_GUARDED_BY(auth_attempts);
 };
 
-int attempts_new(unsigned per_minute, struct attempts **ret) {
+int attempts_new(const _Atomic unsigned *per_minute, struct attempts **ret) {
         struct attempts *a = calloc(1, sizeof *a);
 
         if (!a)
@@ -79,7 +79,7 @@ uint64_t attempts_wait_ns(struct attempts *a, uint64_t key, uint64_t now_ns) {
         LATCH_GUARD(auth_attempts, &a->lock);
         const struct entry *e = find(a, key);
 
-        return e ? gcra_wait_ns(e->tat_ns, now_ns, a->per_minute) : 0;
+        return e ? gcra_wait_ns(e->tat_ns, now_ns, *a->per_minute) : 0;
 }
 
 void attempts_failed(struct attempts *a, uint64_t key, uint64_t now_ns) {
@@ -90,5 +90,5 @@ void attempts_failed(struct attempts *a, uint64_t key, uint64_t now_ns) {
                 e = nearest_to_forgiven(a, key);
                 *e = (struct entry){.key = key};
         }
-        e->tat_ns = gcra_next(e->tat_ns, now_ns, a->per_minute);
+        e->tat_ns = gcra_next(e->tat_ns, now_ns, *a->per_minute);
 }

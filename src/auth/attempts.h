@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "base/macros.h"
@@ -15,8 +16,9 @@ struct attempts;
 
 enum attempts_kind { ATTEMPTS_ADDRESS = 'a', ATTEMPTS_NAME = 'n' };
 
-_must_use_ int attempts_new(unsigned per_minute, struct attempts **ret); /* 0, -ENOMEM */
-struct attempts *attempts_free(struct attempts *a);                      /* NULL is fine; NULL */
+/* per_minute may change at any time; it outlives the attempts. 0, -ENOMEM. */
+_must_use_ int attempts_new(const _Atomic unsigned *per_minute, struct attempts **ret);
+struct attempts *attempts_free(struct attempts *a); /* NULL is fine; NULL */
 
 uint64_t attempts_key(const struct attempts *a, enum attempts_kind kind, const char *text);
 

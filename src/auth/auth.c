@@ -36,7 +36,7 @@ int auth_new(struct store *store, const struct config *config, struct auth **ret
         if (r == 0)
                 r = gate_new(config->http_threads / 2, &a->gate);
         if (r == 0)
-                r = attempts_new(config->failures_per_minute, &a->attempts);
+                r = attempts_new(&config->failures_per_minute, &a->attempts);
         if (r == 0)
                 r = store_token_purge(store, clock_real_ms());
         if (r < 0) {

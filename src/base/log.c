@@ -2,13 +2,14 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-static enum log_level least_level = LOG_INFO; /* set before the first thread */
+static _Atomic enum log_level least_level = LOG_INFO;
 
 struct line {
         size_t n;
@@ -101,7 +102,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
         int saved = errno;
         struct line l;
 
-        if (level < least_level)
+        if (level < atomic_load_explicit(&least_level, memory_order_relaxed))
                 return;
         l.n = 0;
         l.cut = false;
@@ -123,5 +124,5 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 }
 
 void log_set_level(enum log_level least) {
-        least_level = least;
+        atomic_store_explicit(&least_level, least, memory_order_relaxed);
 }

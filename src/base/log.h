@@ -33,4 +33,4 @@ struct log_field {
                   sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
-void log_set_level(enum log_level least); /* before the first thread */
+void log_set_level(enum log_level least); /* any thread, at any time */

@@ -1,13 +1,18 @@
-/* config.h - every setting, parsed and checked once, const afterwards.
+/* config.h - every setting, parsed and checked as a whole; const afterwards, but for live numbers.
  *
  * INI (inih). Strict: an unknown section or key, a value out of range, a key twice, or a missing need is
  * an error that names the key; the caller exits with 78 (EX_CONFIG). Command line wins over file wins
  * over default. docs/configuration.md is the published list and is compared with the table by a test.
  *
- * Threads: load: main, before the others; the result is const for all.
+ * A setting is live exactly if its field here is _Atomic (a number of 4 or 8 bytes): a reload may change it
+ * under everybody's eyes. Who needs a value twice reads it once; two live settings may be of two reloads.
+ * All else waits for the next start.
+ *
+ * Threads: load, take_live, print: main. Fields: any; const for all but main.
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,38 +24,38 @@
 
 struct config {
         /* [server] */
-        char data[512];        /* DIR, absolute */
-        char listen[64];       /* HOST:PORT; port 0 picks a free one */
-        char public_url[256];  /* "" or http(s)://host[:port], without a path */
-        char user[33];         /* who latchd becomes when started as root */
-        unsigned workers;      /* threads of the pool */
-        unsigned max_sockets;  /* WebSockets in all */
-        unsigned http_threads; /* threads kept for plain HTTP beside them */
-        unsigned log_level;    /* enum log_level */
+        char data[512];             /* DIR, absolute */
+        char listen[64];            /* HOST:PORT; port 0 picks a free one */
+        char public_url[256];       /* "" or http(s)://host[:port], without a path */
+        char user[33];              /* who latchd becomes when started as root */
+        unsigned workers;           /* threads of the pool */
+        unsigned max_sockets;       /* WebSockets in all */
+        unsigned http_threads;      /* threads kept for plain HTTP beside them */
+        _Atomic unsigned log_level; /* enum log_level */
         /* [users]: host uids of users when started as root */
         uid_t uid_base;
         unsigned uid_count;
         /* [auth] */
-        unsigned token_lifetime_s;
-        unsigned link_lifetime_s;
-        unsigned failures_per_minute; /* failed sign-ins by one address or for one name */
+        _Atomic unsigned token_lifetime_s;
+        _Atomic unsigned link_lifetime_s;
+        _Atomic unsigned failures_per_minute; /* failed sign-ins by one address or for one name */
         /* [limits] */
-        size_t message_bytes; /* of one message from a client */
-        size_t window_bytes;  /* sent beyond the last acknowledgement */
-        size_t input_bytes;   /* of input that a program has not read */
-        size_t file_bytes;    /* of one file read or written over the wire */
-        unsigned viewers_per_session;
-        unsigned sockets_per_user;
-        unsigned sessions_per_user;
-        unsigned runs_per_minute;
-        unsigned ended_kept;   /* newest ended sessions of each user */
-        unsigned list_entries; /* of one folder */
+        size_t message_bytes;     /* of one message from a client */
+        size_t window_bytes;      /* sent beyond the last acknowledgement */
+        size_t input_bytes;       /* of input that a program has not read */
+        atomic_size_t file_bytes; /* of one file read or written over the wire */
+        _Atomic unsigned viewers_per_session;
+        _Atomic unsigned sockets_per_user;
+        _Atomic unsigned sessions_per_user;
+        _Atomic unsigned runs_per_minute;
+        _Atomic unsigned ended_kept;   /* newest ended sessions of each user */
+        _Atomic unsigned list_entries; /* of one folder */
         /* [run]: what one run may use; 0 = no such limit */
-        uint64_t wall_ms, idle_ms, cpu_ms, memory_bytes, processes, output_bytes, tmp_bytes;
+        _Atomic uint64_t wall_ms, idle_ms, cpu_ms, memory_bytes, processes, output_bytes, tmp_bytes;
         /* [session] */
         size_t ring_bytes; /* power of two */
-        unsigned driver_grace_ms;
-        unsigned stop_grace_ms;
+        _Atomic unsigned driver_grace_ms;
+        _Atomic unsigned stop_grace_ms;
         /* [sandbox] */
         char bwrap[256];  /* path of bubblewrap */
         char python[256]; /* path of the interpreter inside the cage */
@@ -74,6 +79,21 @@ _must_use_ int config_load(int argc, char **argv, struct config *ret, char **ret
 /* DIR of an absent --data: /var/lib/latch as root, else $XDG_STATE_HOME/latch or ~/.local/state/latch.
  * 0, -EINVAL if there is no home either. */
 _must_use_ int config_default_data(char *to, size_t size);
+
+/* ---- a reload: config_load again, then */
+
+#define CONFIG_TEXT_MAX 150 /* bytes of a setting's value as text */
+struct config_change {
+        const char *section, *key;
+        bool live; /* else it takes a restart */
+        char from[CONFIG_TEXT_MAX + 1], to[CONFIG_TEXT_MAX + 1];
+};
+/* In what fresh differs from what is in force, in the table's order. 0 and free(*ret); -EINVAL and *ret_error:
+ * the live ones of fresh do not go with what stays; -ENOMEM. */
+_must_use_ int config_compare(const struct config *c, const struct config *fresh,
+                              struct config_change **ret, size_t *ret_n, char **ret_error);
+/* The live settings of fresh are in force. */
+void config_take_live(struct config *c, const struct config *fresh);
 
 /* Open files that the server may need at once with these settings: of every socket and request, of a living
  * session for each socket (or of one user's, if those are more), and of all else. */

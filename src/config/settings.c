@@ -63,7 +63,12 @@ static bool system_user(const char *value) {
                (value[0] == '_' || (value[0] >= 'a' && value[0] <= 'z'));
 }
 
-#define FIELD(f) .offset = offsetof(struct config, f), .size = sizeof(((struct config *)0)->f)
+#define LIVE(f)                                                                                    \
+        _Generic(&((struct config *)0)->f, _Atomic unsigned *: true, _Atomic uint64_t *: true,     \
+                         default: false)
+#define FIELD(f)                                                                                   \
+        .offset = offsetof(struct config, f), .size = sizeof(((struct config *)0)->f),             \
+        .live = LIVE(f)
 #define NUMBER(s, f, d, u, lo, hi)                                                                 \
         {                                                                                          \
                 .section = s, .key = #f, .kind = SETTING_NUMBER, FIELD(f), .initial = d,           \
@@ -214,13 +219,16 @@ static int set_number(const struct setting *s, const char *value, void *field) {
         if (s->valid && !s->valid(value))
                 return -EINVAL;
         if (s->size == sizeof(uint64_t))
-                *(uint64_t *)field = v;
+                __atomic_store_n((uint64_t *)field, v, __ATOMIC_RELAXED);
         else
-                *(unsigned *)field = (unsigned)v;
+                __atomic_store_n((unsigned *)field, (unsigned)v, __ATOMIC_RELAXED);
         return 0;
 }
 _Static_assert(sizeof(size_t) == sizeof(uint64_t) && sizeof(uid_t) == sizeof(unsigned),
                "numbers are written by their size");
+_Static_assert(sizeof(_Atomic uint64_t) == sizeof(uint64_t) &&
+                       sizeof(_Atomic unsigned) == sizeof(unsigned),
+               "a live number is stored as a plain one");
 
 static int set_text(const struct setting *s, const char *value, char *field) {
         if (strlen(value) > SETTING_TEXT_MAX || strlen(value) >= s->size)
@@ -233,7 +241,7 @@ static int set_text(const struct setting *s, const char *value, char *field) {
 static int set_level(const char *value, unsigned *field) {
         for (unsigned i = 0; i < ELEMENTS(levels); i++)
                 if (str_eq(value, levels[i])) {
-                        *field = i;
+                        __atomic_store_n(field, i, __ATOMIC_RELAXED);
                         return 0;
                 }
         return -EINVAL;
@@ -256,18 +264,20 @@ int setting_set(const struct setting *s, const char *value, struct config *c) {
         return -EINVAL;
 }
 
+static uint64_t get_number(const struct setting *s, const void *field) {
+        if (s->size == sizeof(uint64_t))
+                return __atomic_load_n((const uint64_t *)field, __ATOMIC_RELAXED);
+        return __atomic_load_n((const unsigned *)field, __ATOMIC_RELAXED);
+}
+
 void setting_get(const struct setting *s, const struct config *c, char to[SETTING_TEXT_MAX + 1]) {
         const void *field = (const char *)c + s->offset;
         size_t size = SETTING_TEXT_MAX + 1;
 
         switch (s->kind) {
-        case SETTING_NUMBER:
-                snprintf(to, size, "%" PRIu64,
-                         s->size == sizeof(uint64_t) ? *(const uint64_t *)field
-                                                     : *(const unsigned *)field);
-                return;
+        case SETTING_NUMBER: snprintf(to, size, "%" PRIu64, get_number(s, field)); return;
         case SETTING_TEXT: snprintf(to, size, "%s", (const char *)field); return;
-        case SETTING_LEVEL: snprintf(to, size, "%s", levels[*(const unsigned *)field]); return;
+        case SETTING_LEVEL: snprintf(to, size, "%s", levels[get_number(s, field)]); return;
         case SETTING_YESNO: snprintf(to, size, "%s", *(const bool *)field ? "yes" : "no"); return;
         }
 }

@@ -12,7 +12,7 @@
 #include "config/config.h"
 
 /* So that a printed setting fits a line of inih (200 bytes) with its comment. */
-#define SETTING_TEXT_MAX 150
+#define SETTING_TEXT_MAX CONFIG_TEXT_MAX
 
 enum setting_kind { SETTING_NUMBER, SETTING_YESNO, SETTING_LEVEL, SETTING_TEXT };
 enum setting_source { SOURCE_DEFAULT, SOURCE_FILE, SOURCE_COMMAND_LINE };
@@ -21,6 +21,7 @@ struct setting {
         const char *section, *key;
         enum setting_kind kind;
         size_t offset, size;              /* of the field in struct config */
+        bool live;                        /* its field is _Atomic: a reload may change it */
         const char *initial;              /* as one writes it in a file; NULL: found at start */
         uint64_t min, max;                /* of a number */
         bool zero;                        /* 0 is allowed, too, and means: no limit */

@@ -73,7 +73,7 @@ int front_new(const struct front_deps *deps, struct front **ret) {
                 return -ENOMEM;
         f->deps = *deps;
         f->budget.limit = BUDGET_BYTES;
-        f->bodies.limit = MAX(BUDGET_BYTES, deps->config->file_bytes * 4);
+        f->bodies.limit = BUDGET_BYTES;
         f->piece_ns = PIECE_NS;
         f->started_ms = clock_real_ms();
         r = registry_new(deps->config->max_sockets, sock_reclaim, &f->socks);

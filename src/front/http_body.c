@@ -12,10 +12,11 @@
 #include "front/http.h"
 #include "front/peer.h"
 
-#define PIECE_BYTES 16384u
-#define SMALL_BYTES 65536u /* bodies up to here need no share of the memory for bodies */
-#define LINGER_MS   2000u
-#define JSON_DEPTH  8u
+#define PIECE_BYTES     16384u
+#define SMALL_BYTES     65536u /* bodies up to here need no share of the memory for bodies */
+#define LARGEST_AT_ONCE 4u
+#define LINGER_MS       2000u
+#define JSON_DEPTH      8u
 
 static bool wrong(struct request *r, int status, const char *code, const char *message) {
         http_error(r, status, code, message);
@@ -69,11 +70,12 @@ static int read_watched(struct request *r, size_t length, struct buf *to) {
         return e < 0 ? e : read_pieces(r, w, length, to);
 }
 
-/* A share of the memory that all bodies have together. */
+/* A share of the memory that all bodies have together; some of the largest fit in any case. */
 static bool take_share(struct request *r, size_t n) {
         struct frames_budget *b = &r->front->bodies;
+        size_t most = MAX(b->limit, r->front->deps.config->file_bytes * LARGEST_AT_ONCE);
 
-        if (n <= SMALL_BYTES || atomic_fetch_add(&b->used, n) + n <= b->limit)
+        if (n <= SMALL_BYTES || atomic_fetch_add(&b->used, n) + n <= most)
                 return true;
         atomic_fetch_sub(&b->used, n);
         http_error_more(r, 503, "busy", "too much is being sent to this server; try again",

@@ -13,12 +13,14 @@
 
 #define SECOND UINT64_C(1000000000)
 
+static _Atomic unsigned one = 1, ten = 10;
+
 static void test_failures_are_counted_and_forgiven(void **state) {
         struct attempts *a;
         uint64_t now = 1000 * SECOND;
 
         (void)state;
-        assert_int_equal(attempts_new(10, &a), 0);
+        assert_int_equal(attempts_new(&ten, &a), 0);
         uint64_t key = attempts_key(a, ATTEMPTS_NAME, "ann");
         for (int i = 0; i < 10; i++) {
                 assert_int_equal(attempts_wait_ns(a, key, now), 0);
@@ -44,7 +46,7 @@ static void test_an_address_that_invents_names_is_stopped(void **state) {
         char name[32];
 
         (void)state;
-        assert_int_equal(attempts_new(10, &a), 0);
+        assert_int_equal(attempts_new(&ten, &a), 0);
         uint64_t address = attempts_key(a, ATTEMPTS_ADDRESS, "192.0.2.1");
         for (int i = 0; i < 1000000; i++, now += SECOND / 100000) {
                 (void)snprintf(name, sizeof name, "invented-%d", i);
@@ -63,7 +65,7 @@ static void test_a_million_names_take_no_memory(void **state) {
         char name[32];
 
         (void)state;
-        assert_int_equal(attempts_new(10, &a), 0);
+        assert_int_equal(attempts_new(&ten, &a), 0);
         fault_arm(1, 0); /* the first allocation would fail, and tell */
         for (int i = 0; i < 1000000; i++) {
                 (void)snprintf(name, sizeof name, "invented-%d", i);
@@ -79,7 +81,7 @@ static void test_who_is_forgiven_gives_way_first(void **state) {
         char name[32];
 
         (void)state;
-        assert_int_equal(attempts_new(1, &a), 0);
+        assert_int_equal(attempts_new(&one, &a), 0);
         uint64_t key = attempts_key(a, ATTEMPTS_NAME, "ann");
         for (int i = 0; i < 3; i++)
                 attempts_failed(a, key, now); /* three minutes to go */
@@ -91,12 +93,30 @@ static void test_who_is_forgiven_gives_way_first(void **state) {
         attempts_free(a);
 }
 
+static void test_the_rate_may_change_meanwhile(void **state) {
+        static _Atomic unsigned rate = 1;
+        struct attempts *a;
+        uint64_t now = 1000 * SECOND;
+
+        (void)state;
+        assert_int_equal(attempts_new(&rate, &a), 0);
+        uint64_t key = attempts_key(a, ATTEMPTS_NAME, "ann");
+        attempts_failed(a, key, now);
+        assert_int_equal(attempts_wait_ns(a, key, now), 60 * SECOND);
+        rate = 60;
+        assert_int_equal(attempts_wait_ns(a, key, now), SECOND);
+        attempts_failed(a, key, now + SECOND);
+        assert_int_equal(attempts_wait_ns(a, key, now + SECOND), SECOND);
+        attempts_free(a);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_failures_are_counted_and_forgiven),
                 cmocka_unit_test(test_an_address_that_invents_names_is_stopped),
                 cmocka_unit_test(test_a_million_names_take_no_memory),
                 cmocka_unit_test(test_who_is_forgiven_gives_way_first),
+                cmocka_unit_test(test_the_rate_may_change_meanwhile),
         };
 
         if (sodium_init() < 0)

@@ -476,12 +476,12 @@ static void test_published_list_is_the_table(void **state) {
         for (; (s = setting_at(settings)); settings++) {
                 char allowed[SETTING_WORDS_MAX], row[600];
                 setting_allowed(s, allowed);
-                snprintf(row, sizeof row, "\n| `%s.%s` | %s%s%s | %s | ", s->section, s->key,
+                snprintf(row, sizeof row, "\n| `%s.%s` | %s%s%s | %s | %s | ", s->section, s->key,
                          s->initial && *s->initial ? "`" : "",
                          !s->initial   ? "see below"
                          : *s->initial ? s->initial
                                        : "empty",
-                         s->initial && *s->initial ? "`" : "", allowed);
+                         s->initial && *s->initial ? "`" : "", allowed, s->live ? "yes" : "no");
                 const char *found = strstr(at, row);
                 if (!found)
                         fail_msg("docs/configuration.md lacks, at its place:%s", row);
