@@ -1,4 +1,4 @@
-# make · make run · make check · make tidy · make install · make clean
+# make · make run · make check · make tidy · make bench · make install · make clean
 # Variants of every object: rel (what ships), asan (address, undefined behaviour), tsan (threads).
 VERSION  := 0.1.0
 PREFIX   ?= /usr/local
@@ -139,6 +139,12 @@ e2e-deps: tests/e2e/node_modules/.installed
 tests/e2e/node_modules/.installed: tests/e2e/package-lock.json
 	@cd tests/e2e && npm ci --no-audit --no-fund --silent && touch node_modules/.installed
 
+# What the server does beside bare peers, and under a class. Best on a machine that does nothing else.
+bench:
+	@tools/deps bench
+	@$(MAKE) --no-print-directory -j2 all
+	@for what in front run classroom; do $(BUILD)/bin/latch-bench $$what $(ARGS) || exit 1; done
+
 # What the compilers do not insist on: format, floors, sizes, thread safety, lint, unused code and includes.
 LINTED  := $(wildcard src/*/*.[ch] include/*/*.h tools/*/*.[ch] tests/*/*.[ch])
 tidy_of  = $(patsubst %.c,$(BUILD)/tidy/%.o,$(filter %.c,$(1)))
@@ -168,11 +174,11 @@ $(BUILD)/tidy/tests/latch/%: CPPFLAGS += $(NESTED_TABLE)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/latch
-	install -m 0755 $(BINS_rel) $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 $(filter-out %/civet-echo,$(BINS_rel)) $(DESTDIR)$(PREFIX)/bin
 	install -m 0644 README.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/latch
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: tidy lint unused all all-asan all-tsan run check install tests-asan tests-tsan e2e-deps unit-asan unit-tsan unit-rel clean
+.PHONY: tidy lint unused all all-asan all-tsan run check bench install tests-asan tests-tsan e2e-deps unit-asan unit-tsan unit-rel clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

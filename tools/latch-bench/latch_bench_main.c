@@ -1,4 +1,5 @@
-/* latch_bench_main.c - latch-bench: what the server does under a class, and how soon a program speaks. */
+/* latch_bench_main.c - latch-bench: what the server does under a class, how soon a program speaks, and
+ * what its front costs beside bare peers. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -16,6 +17,8 @@
 static const char usage[] =
         "usage: latch-bench classroom [--users N] [OPTIONS]   N users (60) run a program at once\n"
         "       latch-bench run [--rounds N] [OPTIONS]        first output of print(1), beside bare bwrap\n"
+        "       latch-bench front [--rounds N] [--quick] [--json] [--timeout SECONDS]\n"
+        "                                                     sockets and files, beside bare civetweb and nginx\n"
         "\n"
         "  --json                  the last line is one JSON object\n"
         "  --timeout SECONDS       give up after this long (300)\n"
@@ -54,6 +57,7 @@ static bool parse(int argc, char **argv, struct bench_options *o) {
                 {"data", required_argument, NULL, 'd'},
                 {"password-file", required_argument, NULL, 'p'},
                 {"json", no_argument, NULL, 'j'},
+                {"quick", no_argument, NULL, 'q'},
                 {0},
         };
         unsigned timeout_s = 300;
@@ -69,6 +73,7 @@ static bool parse(int argc, char **argv, struct bench_options *o) {
                 case 'd': o->data = optarg; break;
                 case 'p': o->password_file = optarg; break;
                 case 'j': o->json = true; break;
+                case 'q': o->quick = true; break;
                 default: ok = false;
                 }
         }
@@ -78,29 +83,39 @@ static bool parse(int argc, char **argv, struct bench_options *o) {
                !(o->data && o->password_file);
 }
 
-static int bench(int (*run)(struct server *server, const struct bench_options *o),
-                 const struct bench_options *o) {
+struct benchmark {
+        const char *name;
+        int (*run)(struct server *server, const struct bench_options *o);
+        const struct server_settings *settings; /* of a server of our own */
+        bool own;                               /* it measures no other */
+};
+
+static int bench(const struct benchmark *b, const struct bench_options *o) {
         struct server server;
         int r = catch_interrupts();
 
         if (r == 0)
                 r = o->url ? server_use(&server, o->url, o->data)
-                           : server_start(&server, o->deadline_ns);
+                           : server_start(&server, b->settings, o->deadline_ns);
         if (r < 0)
                 return EXIT_FAILURE;
-        int status = run(&server, o);
+        int status = b->run(&server, o);
         return server_end(&server) < 0 ? EXIT_FAILURE : status;
 }
 
 int main(int argc, char **argv) {
-        struct bench_options o = {.users = 60, .rounds = 20};
+        static const struct server_settings none = {"", "", ""};
+        static const struct benchmark all[] = {
+                {"classroom", bench_classroom, &none, false},
+                {"run", bench_run, &none, false},
+                {"front", bench_front, &bench_front_settings, true},
+        };
+        struct bench_options o = {.users = 60};
+        bool valid = parse(argc, argv, &o);
 
-        if (parse(argc, argv, &o)) {
-                if (str_eq(argv[optind], "classroom"))
-                        return bench(bench_classroom, &o);
-                if (str_eq(argv[optind], "run"))
-                        return bench(bench_run, &o);
-        }
+        for (size_t i = 0; valid && i < ELEMENTS(all); i++)
+                if (str_eq(argv[optind], all[i].name) && !(o.url && all[i].own))
+                        return bench(&all[i], &o);
         fputs(usage, stderr);
         return 2;
 }

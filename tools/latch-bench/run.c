@@ -16,11 +16,12 @@
 
 #define PROGRAM      "print(1)\n"
 #define PROGRAM_PATH "home/first.py"
+#define ROUNDS       20u
 #define WARM_UP      2u /* rounds that are not counted: page cache, compiled imports */
 
 struct rounds {
         double *latch, *bare; /* ms */
-        size_t n;
+        size_t n, wanted;
 };
 
 /* ---- bare ---- */
@@ -129,7 +130,7 @@ static int latch_round(struct student *s, uint64_t deadline_ns, double *ret_ms) 
 /* Pairs, the order within them by turns: what the machine does besides falls on both. */
 static int measure(struct student *s, const struct bare *b, const struct bench_options *o,
                    struct rounds *to) {
-        for (unsigned i = 0; i < o->rounds + WARM_UP; i++) {
+        for (unsigned i = 0; i < to->wanted + WARM_UP; i++) {
                 double latch, bare;
                 int r = i % 2 ? latch_round(s, o->deadline_ns, &latch)
                               : bare_round(b, o->deadline_ns, &bare);
@@ -174,8 +175,9 @@ static int run_rounds(struct student *s, const struct bench_options *o, struct r
 }
 
 int bench_run(struct server *server, const struct bench_options *o) {
-        struct rounds rounds = {calloc(o->rounds, sizeof(double)),
-                                calloc(o->rounds, sizeof(double)), 0};
+        size_t wanted = o->rounds ? o->rounds : ROUNDS;
+        struct rounds rounds = {calloc(wanted, sizeof(double)), calloc(wanted, sizeof(double)), 0,
+                                wanted};
         struct student *s = NULL;
         int r = rounds.latch && rounds.bare ? 0 : -ENOMEM;
 

@@ -85,8 +85,8 @@ static int copy_program(const char *from_dir, const char *to_dir, const char *na
 
 /* Started by root, holders run as users' uids: the programs must be where these can reach them. */
 static int move_bin(struct server *s) {
-        static const char *const programs[] = {"latchd", "latchctl", "latch-spawn", "latch-hold",
-                                               "latch-init"};
+        static const char *const programs[] = {"latchd",     "latchctl",   "latch-spawn",
+                                               "latch-hold", "latch-init", "civet-echo"};
         char to[PATH_MAX];
         int r = 0;
 
@@ -127,19 +127,19 @@ static int open_in_dir(const struct server *s, const char *name) {
 }
 
 /* Everything else is as delivered: it is what people get that is measured. */
-static int write_config(const struct server *s) {
+static int write_config(const struct server *s, const struct server_settings *more) {
         _cleanup_(fd_closep) int fd = open_in_dir(s, "latch.ini");
-        char text[256];
+        const char *user = geteuid() != 0      ? ""
+                           : getpwnam("latch") ? "user = latch\n"
+                                               : "user = nobody\n";
+        char text[1024];
 
         if (fd < 0)
                 return fd;
-        int n = snprintf(text, sizeof text, "%s%s%s[limits]\nruns_per_minute = 100000\n",
-                         geteuid() == 0 ? "[server]\nuser = " : "",
-                         geteuid() != 0      ? ""
-                         : getpwnam("latch") ? "latch"
-                                             : "nobody",
-                         geteuid() == 0 ? "\n" : "");
-        return n < 0 ? -EINVAL : fd_write_all(fd, text, (size_t)n);
+        int n = snprintf(text, sizeof text,
+                         "[server]\n%s%s[limits]\nruns_per_minute = 100000\n%s%s", user,
+                         more->server, more->limits, more->sections);
+        return n < 0 || (size_t)n >= sizeof text ? -EINVAL : fd_write_all(fd, text, (size_t)n);
 }
 
 /* ---- starting ---- */
@@ -213,7 +213,7 @@ static int launch(struct server *s) {
                              &s->latchd);
 }
 
-int server_start(struct server *s, uint64_t deadline_ns) {
+int server_start(struct server *s, const struct server_settings *settings, uint64_t deadline_ns) {
         *s = (struct server){.log = -1, .latchd = PROCESS_NONE};
 
         int r = find_bin(s);
@@ -222,7 +222,7 @@ int server_start(struct server *s, uint64_t deadline_ns) {
         if (r == 0)
                 r = move_bin(s);
         if (r == 0)
-                r = write_config(s);
+                r = write_config(s, settings);
         if (r == 0) {
                 s->log = open_in_dir(s, "log");
                 r = MIN(s->log, 0);

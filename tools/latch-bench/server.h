@@ -20,8 +20,13 @@ struct server {
         struct process latchd;
 };
 
+struct server_settings {             /* lines of its configuration beside the delivered ones */
+        const char *server, *limits; /* of these sections */
+        const char *sections;        /* whole ones */
+};
 /* Starts latchd, found beside this program, on a fresh DIR and a free port. */
-_must_use_ int server_start(struct server *s, uint64_t deadline_ns);
+_must_use_ int server_start(struct server *s, const struct server_settings *settings,
+                            uint64_t deadline_ns);
 /* One that is there: url http://HOST:PORT; data may be NULL. */
 _must_use_ int server_use(struct server *s, const char *url, const char *data);
 /* latchctl user add, as a student. */

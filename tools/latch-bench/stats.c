@@ -9,9 +9,11 @@ static int by_value(const void *a, const void *b) {
         return (x > y) - (x < y);
 }
 
-struct stats stats_of(double *ms, size_t n) {
+struct stats stats_of(double *values, size_t n) {
         if (n == 0)
                 return (struct stats){0};
-        qsort(ms, n, sizeof *ms, by_value);
-        return (struct stats){.p50 = (ms[(n - 1) / 2] + ms[n / 2]) / 2, .max = ms[n - 1]};
+        qsort(values, n, sizeof *values, by_value);
+        return (struct stats){.p50 = (values[(n - 1) / 2] + values[n / 2]) / 2,
+                              .p99 = values[(n - 1) * 99 / 100],
+                              .max = values[n - 1]};
 }

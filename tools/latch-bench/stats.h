@@ -1,9 +1,9 @@
-/* stats.h - figures of a handful of measurements, milliseconds. Threads: any. */
+/* stats.h - figures of some measurements. Threads: any. */
 #pragma once
 
 #include <stddef.h>
 
 struct stats {
-        double p50, max; /* 0 of none */
+        double p50, p99, max; /* 0 of none */
 };
-struct stats stats_of(double *ms, size_t n); /* sorts them */
+struct stats stats_of(double *values, size_t n); /* sorts them */

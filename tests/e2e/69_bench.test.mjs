@@ -1,0 +1,31 @@
+// The benchmark of front runs through all its cases and says what it found; how fast anything was is not judged here.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { program, runToEnd } from './lib.mjs';
+
+const pair = (line, of) => {
+  for (const key of of) assert.ok(line[key] > 0, `${line.case}: ${key} is ${line[key]}`);
+};
+
+test('latch-bench front: each case beside its peer, one line of JSON each', async (t) => {
+  const r = await runToEnd(program('latch-bench'), ['front', '--quick', '--json'], { timeout: 120_000, cwd: '/' });
+  assert.equal(r.code, 0, r.stdout + r.stderr);
+  t.diagnostic(r.stdout.trim());
+  const lines = r.stdout.trim().split('\n').map((line) => JSON.parse(line));
+  assert.deepEqual(lines.map((line) => line.case), ['idle', 'upgrades', 'echo64', 'echo16k', 'put1m', 'get1m']);
+  for (const line of lines) {
+    assert.equal(line.bench, 'front');
+    if (line.skipped) assert.match(line.skipped, /nginx is not installed/);
+    else pair(line, ['ours', 'bare', 'ratio']);
+  }
+  for (const line of lines.filter((l) => l.case.startsWith('echo')))
+    pair(line, ['ours_p50_us', 'bare_p50_us', 'ours_p99_us', 'bare_p99_us', 'ratio_p99_us']);
+  assert.equal(lines[0].sockets, 50);
+  assert.ok(lines[0].ours_all > lines[0].ours);
+});
+
+test('latch-bench front measures no server but its own', async () => {
+  const r = await runToEnd(program('latch-bench'), ['front', '--url', 'http://127.0.0.1:1', '--data', '/nowhere'], { timeout: 20_000, cwd: '/' });
+  assert.equal(r.code, 2);
+  assert.match(r.stderr, /usage/);
+});

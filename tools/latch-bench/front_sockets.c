@@ -1,0 +1,176 @@
+/* front_sockets.c - see front.h: how fast sockets come and go, and what those that are idle weigh. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "front.h"
+#include "pairs.h"
+
+#define AT_ONCE     16 /* upgrades under way */
+#define BATCHES     40u
+#define ROUNDS      11u
+#define SOCKETS     1000u
+#define SOCKETS_MIN 50u /* quick */
+#define PAYLOAD     64u
+
+/* ---- upgrades ---- */
+
+struct upgrades {
+        const struct site *site;
+        unsigned batches;
+        uint64_t deadline_ns;
+};
+
+/* Says that there is nothing to come, and waits until the server has let go. */
+static int await_end(int fd) {
+        char byte;
+
+        if (shutdown(fd, SHUT_WR) < 0)
+                return -errno;
+        for (;;) {
+                ssize_t n = recv(fd, &byte, 1, 0);
+                if (n <= 0)
+                        return n < 0 && errno != ECONNRESET ? -errno : 0;
+        }
+}
+
+static int batch(const struct upgrades *u) {
+        int fds[AT_ONCE], r = 0;
+        size_t n = 0;
+
+        while (r == 0 && n < AT_ONCE) {
+                r = front_connect(u->site, u->deadline_ns, &fds[n]);
+                if (r == 0)
+                        r = front_ask_upgrade(fds[n++], u->site);
+        }
+        for (size_t i = 0; i < n && r == 0; i++)
+                r = front_take_upgrade(fds[i]);
+        for (size_t i = 0; i < n && r == 0; i++)
+                r = await_end(fds[i]);
+        for (size_t i = 0; i < n; i++)
+                fd_close(fds[i]);
+        return r;
+}
+
+static int upgrade_turn(void *side, double to[PAIRS_VALUES]) {
+        const struct upgrades *u = side;
+        uint64_t began = clock_mono_ns();
+
+        for (unsigned i = 0; i < u->batches; i++) {
+                int r = batch(u);
+                if (r < 0)
+                        return r;
+        }
+        to[0] = u->batches * AT_ONCE / ((double)(clock_mono_ns() - began) / 1e9);
+        return 0;
+}
+
+int front_upgrades(struct front_run *run) {
+        const struct bench_options *o = run->options;
+        unsigned batches = o->quick ? 2 : BATCHES;
+        struct upgrades ours = {&run->server->site, batches, o->deadline_ns},
+                        bare = {&run->civet.site, batches, o->deadline_ns};
+        const struct pairs_plan plan = {
+                .name = "upgrades",
+                .peer = "civetweb's own echo",
+                .values = 1,
+                .names = {"upgrades_per_s"},
+                .ours = upgrade_turn,
+                .bare = upgrade_turn,
+                .ours_side = &ours,
+                .bare_side = &bare,
+                .rounds = o->rounds  ? o->rounds
+                          : o->quick ? 1
+                                     : ROUNDS,
+        };
+
+        return pairs_run(&plan, o->json);
+}
+
+/* ---- memory ---- */
+
+/* Its share of what it maps, KiB. */
+static int weigh(pid_t pid, unsigned long *ret_kib) {
+        char path[64], line[256];
+        int r = -EPROTO;
+
+        (void)snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
+        FILE *f = fopen(path, "re");
+        if (!f)
+                return -errno;
+        while (fgets(line, sizeof line, f))
+                if (sscanf(line, "Pss: %lu", ret_kib) == 1)
+                        r = 0;
+        (void)fclose(f);
+        return r;
+}
+
+struct weight {
+        unsigned long before_kib, after_kib;
+};
+
+/* Opens sockets; one echo through each says that it is open on the other side, too. */
+static int weigh_sockets(pid_t pid, const struct site *site, unsigned sockets, uint64_t deadline_ns,
+                         struct weight *ret) {
+        _cleanup_(front_frame_done) struct front_frame frame = {0};
+        int *fds = malloc(sockets * sizeof *fds), r = fds ? weigh(pid, &ret->before_kib) : -ENOMEM;
+        unsigned char answer[PAYLOAD + 4];
+        unsigned n = 0;
+
+        if (r == 0)
+                r = front_frame(PAYLOAD, &frame);
+        while (r == 0 && n < sockets) {
+                r = front_connect(site, deadline_ns, &fds[n]);
+                if (r < 0)
+                        break;
+                r = front_ask_upgrade(fds[n], site);
+                if (r == 0)
+                        r = front_take_upgrade(fds[n]);
+                if (r == 0)
+                        r = front_exchange(fds[n], &frame, answer);
+                n++;
+        }
+        if (r == 0)
+                r = weigh(pid, &ret->after_kib);
+        for (unsigned i = 0; i < n; i++)
+                fd_close(fds[i]);
+        free(fds);
+        return r;
+}
+
+static void tell_weights(const struct weight *ours, const struct weight *bare, unsigned sockets,
+                         bool json) {
+        unsigned long ours_kib = ours->after_kib - ours->before_kib,
+                      bare_kib = bare->after_kib - bare->before_kib;
+        double ratio = bare_kib ? (double)ours_kib / (double)bare_kib : 0;
+
+        if (json)
+                printf("{\"bench\":\"front\",\"case\":\"idle\",\"sockets\":%u,\"unit\":\"KiB\",\"ours\":%lu,"
+                       "\"bare\":%lu,\"ratio\":%.3f,\"ours_all\":%lu,\"bare_all\":%lu,\"ratio_all\":%.3f}\n",
+                       sockets, ours_kib, bare_kib, ratio, ours->after_kib, bare->after_kib,
+                       (double)ours->after_kib / (double)bare->after_kib);
+        else
+                printf("%u idle sockets take %lu KiB beside civetweb's %lu, ratio %.2f; the whole process %lu "
+                       "and %lu\n",
+                       sockets, ours_kib, bare_kib, ratio, ours->after_kib, bare->after_kib);
+        (void)fflush(stdout);
+}
+
+int front_idle(struct front_run *run) {
+        const struct bench_options *o = run->options;
+        unsigned sockets = o->quick ? SOCKETS_MIN : SOCKETS;
+        struct weight ours, bare;
+        int r = weigh_sockets(run->server->latchd.pid, &run->server->site, sockets, o->deadline_ns,
+                              &ours);
+
+        if (r == 0)
+                r = weigh_sockets(run->civet.process.pid, &run->civet.site, sockets, o->deadline_ns,
+                                  &bare);
+        if (r == 0)
+                tell_weights(&ours, &bare, sockets, o->json);
+        return r;
+}
