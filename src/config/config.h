@@ -27,6 +27,7 @@ struct config {
         char data[512];             /* DIR, absolute */
         char listen[64];            /* HOST:PORT; port 0 picks a free one */
         char public_url[256];       /* "" or http(s)://host[:port], without a path */
+        char trusted_proxies[256];  /* IPv4 addresses and networks (base/net.h) */
         char user[33];              /* who latchd becomes when started as root */
         unsigned workers;           /* threads of the pool */
         unsigned max_sockets;       /* WebSockets in all */

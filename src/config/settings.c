@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/net.h"
 #include "base/str.h"
 
 static bool power_of_two(const char *value) {
@@ -56,6 +57,12 @@ static bool url_without_path(const char *value) {
         return value[n] == '\0' || (value[n] == ':' && port_valid(value + n + 1, 1));
 }
 
+static bool ipv4_list(const char *value) {
+        struct ipv4_nets nets;
+
+        return ipv4_nets_parse(value, &nets) == 0;
+}
+
 static bool system_user(const char *value) {
         size_t n = strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789_-");
 
@@ -100,6 +107,9 @@ static const struct setting table[] = {
              listen_address),
         TEXT("server", public_url, "",
              "empty, or http(s)://HOST or http(s)://HOST:PORT without a path", url_without_path),
+        TEXT("server", trusted_proxies, "",
+             "empty, or up to 16 IPv4 addresses or networks like 10.1.0.0/16, with commas between",
+             ipv4_list),
         TEXT("server", user, "latch", "the name of a user of the system", system_user),
         NUMBER("server", workers, "4", "threads", 2, 64),
         NUMBER("server", max_sockets, "512", "sockets", 1, 10000),

@@ -76,7 +76,9 @@ int front_new(const struct front_deps *deps, struct front **ret) {
         f->bodies.limit = BUDGET_BYTES;
         f->piece_ns = PIECE_NS;
         f->started_ms = clock_real_ms();
-        r = registry_new(deps->config->max_sockets, sock_reclaim, &f->socks);
+        r = ipv4_nets_parse(deps->config->trusted_proxies, &f->proxies);
+        if (r == 0)
+                r = registry_new(deps->config->max_sockets, sock_reclaim, &f->socks);
         if (r == 0)
                 r = watchdog_new(&f->watchdog);
         if (r < 0) {

@@ -8,16 +8,18 @@
 
 #include <civetweb.h>
 
+#include "base/net.h"
 #include "front/front.h"
 #include "front/sock.h"
 #include "front/watchdog.h"
 #include "registry/registry.h"
 
 struct front {
-        struct front_deps deps;  /* fixed */
-        struct mg_context *http; /* main's */
-        uint16_t port;           /* fixed once bound */
-        pthread_t starter;       /* fixed while it starts; what follows is that thread's alone */
+        struct front_deps deps;   /* fixed */
+        struct ipv4_nets proxies; /* fixed: those that are trusted */
+        struct mg_context *http;  /* main's */
+        uint16_t port;            /* fixed once bound */
+        pthread_t starter;        /* fixed while it starts; what follows is that thread's alone */
         bool started;
         char complaint[256];
         struct registry *socks; /* the open sockets, by number */

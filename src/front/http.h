@@ -14,6 +14,7 @@
 #include "auth/auth.h"
 #include "base/buf.h"
 #include "base/macros.h"
+#include "base/net.h"
 
 struct front;
 struct route;
@@ -26,8 +27,9 @@ struct request {
         const char *rest;          /* of the path, behind the route's; still %XX */
         struct identity *identity; /* referenced, or NULL */
         bool by_cookie;
-        bool head;       /* the answer has no body */
-        uint64_t number; /* req= in log lines, X-Request-Id */
+        char address[ADDRESS_TEXT_MAX]; /* the client's, through trusted proxies */
+        bool head;                      /* the answer has no body */
+        uint64_t number;                /* req= in log lines, X-Request-Id */
         uint64_t began_ns;
         int status;     /* once answered */
         bool body_read; /* nothing of the request's body is left unread */

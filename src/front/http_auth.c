@@ -86,11 +86,9 @@ static void sign_in(struct request *r, json_t *j) {
                 return;
         }
         if (link)
-                e = auth_sign_in_link(r->front->deps.auth, link, r->ri->remote_addr, &grant,
-                                      &retry_s);
+                e = auth_sign_in_link(r->front->deps.auth, link, r->address, &grant, &retry_s);
         else
-                e = auth_sign_in(r->front->deps.auth, name, password, r->ri->remote_addr, &grant,
-                                 &retry_s);
+                e = auth_sign_in(r->front->deps.auth, name, password, r->address, &grant, &retry_s);
         if (e < 0)
                 answer_refused(r, e, retry_s);
         else

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "front/forwarded.h"
 #include "front/judge.h"
 #include "front/routes.h"
 #include "front/ws.h"
@@ -27,6 +28,7 @@ void serve_begin(struct front *f, struct mg_connection *conn, struct request *re
                 .number = front_number(f),
                 .began_ns = clock_mono_ns(),
         };
+        forwarded_address(ri, &f->proxies, ret->address);
 }
 
 /* The route, never the path or the query: those may hold what is nobody else's business. */
@@ -39,7 +41,7 @@ void serve_log(const struct request *r) {
                   LOG_S("route", r->route ? r->route->path : "-"), LOG_I("status", r->status),
                   LOG_I("us", (clock_mono_ns() - r->began_ns) / 1000),
                   LOG_S("user", r->identity ? r->identity->account->name : NULL),
-                  LOG_S("address", r->ri->remote_addr));
+                  LOG_S("address", r->address));
 }
 
 /* One cookie of a Cookie header (RFC 6265 4.2.1). False: none, or too long to be a token. */

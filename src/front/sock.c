@@ -79,7 +79,7 @@ int sock_new(const struct sock_options *o, struct sock **ret) {
         outbox_init(&c->outbox, o->outbox_bytes, OUTBOX_FRAMES);
         frames_init(&c->frames, o->message_bytes, o->budget);
         if (!c->echo)
-                port_init(&c->port, &sock_port_ops, o->identity);
+                port_init(&c->port, &sock_port_ops, o->identity, o->address);
         latch_ref_init(&c->ref);
         registry_item_init(o->registry, &c->item, &c->number, sizeof c->number);
         r = registry_add(o->registry, &c->item);

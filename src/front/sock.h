@@ -64,6 +64,7 @@ struct sock_options {
         struct registry *registry;
         struct pump *pump;
         struct identity *identity; /* NULL: echo */
+        const char *address;       /* the client's; copied */
         struct frames_budget *budget;
         uint64_t number;
         int fd; /* becomes the sock's, also on failure */

@@ -25,6 +25,7 @@ struct seat {
         struct identity *identity; /* NULL: echo */
         uint64_t number;           /* of the request, and of the socket */
         uint64_t began_ns;
+        char address[ADDRESS_TEXT_MAX];
         bool counted, counted_user;
         struct sock *sock; /* once it is open */
 };
@@ -41,6 +42,7 @@ bool ws_seat(struct request *r) {
         s->identity = r->identity ? identity_ref(r->identity) : NULL;
         s->number = r->number;
         s->began_ns = r->began_ns;
+        memcpy(s->address, r->address, sizeof s->address);
         mg_set_user_connection_data(r->conn, s);
         return true;
 }
@@ -131,6 +133,7 @@ static int open_sock(struct seat *s, const struct mg_request_info *ri, struct so
                 &(struct sock_options){.registry = f->socks,
                                        .pump = f->deps.pump,
                                        .identity = s->identity,
+                                       .address = s->address,
                                        .budget = &f->budget,
                                        .number = s->number,
                                        .fd = fd,

@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "session/viewer_private.h"
 
-void port_init(struct port *p, const struct port_ops *ops, struct identity *identity) {
+void port_init(struct port *p, const struct port_ops *ops, struct identity *identity,
+               const char *address) {
         memset(p, 0, sizeof *p);
         p->ops = ops;
         p->identity = identity_ref(identity);
+        CHECK(str_copy(p->address, sizeof p->address, address) == 0);
         atomic_init(&p->requests, 0);
         latch_mutex_init(&p->lock, LATCH_CLASS_port);
 }

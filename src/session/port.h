@@ -13,6 +13,7 @@
 
 #include "auth/auth.h"
 #include "base/macros.h"
+#include "base/net.h"
 #include "latch/lock.h"
 
 #define PORT_CHANNELS_MAX 256
@@ -32,9 +33,10 @@ struct port_ops {
 };
 
 struct port {
-        const struct port_ops *ops; /* fixed */
-        struct identity *identity;  /* fixed, referenced */
-        atomic_uint requests;       /* rpc's: received and not answered yet */
+        const struct port_ops *ops;     /* fixed */
+        struct identity *identity;      /* fixed, referenced */
+        char address[ADDRESS_TEXT_MAX]; /* fixed: the client's */
+        atomic_uint requests;           /* rpc's: received and not answered yet */
         struct latch_mutex lock;
         bool closed LATCH_GUARDED_BY(port);
         uint32_t last_channel LATCH_GUARDED_BY(port);
@@ -43,8 +45,9 @@ struct port {
                 port); /* referenced, first `channels` */
 };
 
-void port_init(struct port *p, const struct port_ops *ops,
-               struct identity *identity); /* refs identity */
+/* identity: a reference is taken. address: copied. */
+void port_init(struct port *p, const struct port_ops *ops, struct identity *identity,
+               const char *address);
 
 /* The socket is gone: every channel leaves its session. A driver that leaves so holds the gate for
  * driver_grace. Once, by the connection's own thread, after its last frame was read. */

@@ -447,7 +447,7 @@ _unused_ static struct client *client_new(struct account *account) {
                 c->channels = calloc(CHANNELS_KEPT, sizeof *c->channels);
                 CHECK(c->channels);
         }
-        port_init(&c->port, &client_ops, &c->identity);
+        port_init(&c->port, &client_ops, &c->identity, "127.0.0.1");
         LATCH_WITH(conns, &world.lock) {
                 for (size_t i = 0; i < CLIENTS_MAX && !placed; i++) {
                         if (world.clients[i])
