@@ -1,5 +1,6 @@
 // 60 users run a program at once on a small machine: all end, no file astray, none unanswered. Run by the
 // benchmark itself, which prints p50 and max.
+// runs alone
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { program, runToEnd } from './lib.mjs';
