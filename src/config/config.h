@@ -89,10 +89,9 @@ struct config_change {
         bool live; /* else it takes a restart */
         char from[CONFIG_TEXT_MAX + 1], to[CONFIG_TEXT_MAX + 1];
 };
-/* In what fresh differs from what is in force, in the table's order. 0 and free(*ret); -EINVAL and *ret_error:
- * the live ones of fresh do not go with what stays; -ENOMEM. */
+/* In what fresh differs from what is in force, in the table's order. 0 and free(*ret); -ENOMEM. */
 _must_use_ int config_compare(const struct config *c, const struct config *fresh,
-                              struct config_change **ret, size_t *ret_n, char **ret_error);
+                              struct config_change **ret, size_t *ret_n);
 /* The live settings of fresh are in force. */
 void config_take_live(struct config *c, const struct config *fresh);
 

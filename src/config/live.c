@@ -1,7 +1,6 @@
 /* What a reload may change. The contract is in config/config.h. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/str.h"
 #include "config/config.h"
@@ -34,18 +33,13 @@ static size_t count(void) {
 }
 
 int config_compare(const struct config *c, const struct config *fresh, struct config_change **ret,
-                   size_t *ret_n, char **ret_error) {
+                   size_t *ret_n) {
         _cleanup_(freep) struct config_change *list = calloc(count(), sizeof *list);
-        struct config then = *c;
         const struct setting *s;
         size_t n = 0;
 
         if (!list)
                 return -ENOMEM;
-        config_take_live(&then, fresh);
-        int r = settings_check_together(&then, ret_error);
-        if (r < 0)
-                return r;
         for (size_t i = 0; (s = setting_at(i)); i++) {
                 struct config_change *to = &list[n];
                 setting_get(s, c, to->from);

@@ -221,6 +221,13 @@ static bool setting_text_valid(const char *value) {
         return (n == 0 || (value[0] != ' ' && value[n - 1] != ' ')) && utf8_valid(value, n);
 }
 
+static void put_number(const struct setting *s, uint64_t v, void *field) {
+        if (s->size == sizeof(uint64_t))
+                __atomic_store_n((uint64_t *)field, v, __ATOMIC_RELAXED);
+        else
+                __atomic_store_n((unsigned *)field, (unsigned)v, __ATOMIC_RELAXED);
+}
+
 static int set_number(const struct setting *s, const char *value, void *field) {
         uint64_t v;
 
@@ -228,10 +235,7 @@ static int set_number(const struct setting *s, const char *value, void *field) {
                 return -EINVAL;
         if (s->valid && !s->valid(value))
                 return -EINVAL;
-        if (s->size == sizeof(uint64_t))
-                __atomic_store_n((uint64_t *)field, v, __ATOMIC_RELAXED);
-        else
-                __atomic_store_n((unsigned *)field, (unsigned)v, __ATOMIC_RELAXED);
+        put_number(s, v, field);
         return 0;
 }
 _Static_assert(sizeof(size_t) == sizeof(uint64_t) && sizeof(uid_t) == sizeof(unsigned),
@@ -248,10 +252,10 @@ static int set_text(const struct setting *s, const char *value, char *field) {
         return str_copy(field, s->size, value);
 }
 
-static int set_level(const char *value, unsigned *field) {
+static int set_level(const struct setting *s, const char *value, void *field) {
         for (unsigned i = 0; i < ELEMENTS(levels); i++)
                 if (str_eq(value, levels[i])) {
-                        __atomic_store_n(field, i, __ATOMIC_RELAXED);
+                        put_number(s, i, field);
                         return 0;
                 }
         return -EINVAL;
@@ -263,7 +267,7 @@ int setting_set(const struct setting *s, const char *value, struct config *c) {
         switch (s->kind) {
         case SETTING_NUMBER: return set_number(s, value, field);
         case SETTING_TEXT: return set_text(s, value, field);
-        case SETTING_LEVEL: return set_level(value, field);
+        case SETTING_LEVEL: return set_level(s, value, field);
         case SETTING_YESNO:
                 if (!str_eq(value, "yes") && !str_eq(value, "no"))
                         return -EINVAL;

@@ -50,6 +50,7 @@ static const struct {
 } commands[] = {
         {"user.add", control_user_add},
         {"user.list", control_user_list},
+        {"reload", control_reload},
         {"stop", stop},
 };
 

@@ -12,6 +12,7 @@
 #include "auth/auth.h"
 #include "base/macros.h"
 #include "config/config.h"
+#include "main/reload.h"
 #include "store/store.h"
 
 struct control;
@@ -20,6 +21,7 @@ struct control_deps { /* all outlive the control, but for control_close and cont
         const struct config *config;
         struct store *store;
         struct auth *auth;
+        const struct reload *reload;
 };
 
 _must_use_ int control_open(const struct control_deps *deps, struct control **ret); /* 0, -errno */

@@ -27,5 +27,7 @@ typedef json_t *control_handler(struct control *c, const json_t *m);
 
 json_t *control_refusal(const char *words); /* {"ok":false,"error"} */
 
+/* control_reload.c */
+control_handler control_reload;
 /* control_users.c */
 control_handler control_user_add, control_user_list;

@@ -22,12 +22,14 @@
 #include "main/control.h"
 #include "main/host.h"
 #include "main/people.h"
+#include "main/reload.h"
 #include "main/server.h"
 
 #define EXIT_CONFIG 78 /* EX_CONFIG of sysexits(3head) */
 
 struct latchd {
         const struct config *config;
+        struct reload reload;
         struct host host;
         int signals;
         struct server *server;
@@ -149,9 +151,9 @@ static int start(struct latchd *d) {
         r = server_open(&deps, &d->server, &words);
         if (r < 0)
                 return refuse(r == -EINVAL ? -EIO : r, words, d->config->data);
-        r = control_open(
-                &(struct control_deps){d->config, server_store(d->server), server_auth(d->server)},
-                &d->control);
+        r = control_open(&(struct control_deps){d->config, server_store(d->server),
+                                                server_auth(d->server), &d->reload},
+                         &d->control);
         if (r < 0)
                 return refuse(r, NULL, "control.sock");
         if (d->config->port_file[0] && unlink(d->config->port_file) < 0 && errno != ENOENT)
@@ -168,6 +170,18 @@ static int start(struct latchd *d) {
 
 /* ---- running ---- */
 
+/* The log says what came of it. */
+static void reload(const struct latchd *d) {
+        struct config_change *changes = NULL;
+        char *words = NULL;
+        size_t n;
+        int r = reload_settings(&d->reload, &changes, &n, &words);
+
+        (void)r;
+        free(changes);
+        free(words);
+}
+
 /* True: time to end. */
 static bool on_signal(const struct latchd *d) {
         struct signalfd_siginfo s;
@@ -175,8 +189,7 @@ static bool on_signal(const struct latchd *d) {
         if (read(d->signals, &s, sizeof s) != sizeof s)
                 return false;
         if (s.ssi_signo == SIGHUP) {
-                log_event(LOG_INFO, "server.hangup",
-                          LOG_S("result", "settings are read at a start alone"));
+                reload(d);
                 return false;
         }
         log_event(LOG_INFO, "server.stop",
@@ -225,8 +238,8 @@ static void end(struct latchd *d) {
                 _exit(d->status); /* threads still run: nothing may be torn down under them */
 }
 
-static int serve(const struct config *config) {
-        struct latchd d = {.config = config, .signals = -1};
+static int serve(const struct config *config, const struct reload *again) {
+        struct latchd d = {.config = config, .reload = *again, .signals = -1};
         char *words = NULL;
 
         int r = host_check(config, &d.host, &words);
@@ -275,7 +288,7 @@ int main(int argc, char **argv) {
                 return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
         }
         latch_thread_begin("latchd");
-        int status = serve(&config);
+        int status = serve(&config, &(struct reload){argc, argv, &config});
         latch_thread_end();
         return status;
 }

@@ -8,7 +8,7 @@
  * A control message is one JSON object: {"command":"user.add","name","role","password"},
  * {"command":"user.list","after"} (names behind "after", "" for the first; at most
  * DATADIR_USERS_PAGE a reply, with "more" true if there are others), {"command":"stop",
- * "end_sessions"}. The reply is {"ok":true,...} ("users":[{"name","role","uid","disabled"}] for a
+ * "end_sessions"}, {"command":"reload"}. The reply is {"ok":true,...} ("users":[{"name","role","uid","disabled"}] for a
  * list) or {"ok":false,"error":"words"}.
  *
  * Threads: any. Lock: none may be held (all of it is I/O; asserted). dir is absolute everywhere.

@@ -27,6 +27,7 @@
 
 struct world {
         struct config config;
+        struct reload reload;
         struct store *store;
         struct auth *auth;
         struct control *control;
@@ -48,8 +49,9 @@ static int open_world(void **state) {
         assert_int_equal(workspace_prepare(dir), 0);
         assert_int_equal(store_open(dir, &w.store, &words), 0);
         assert_int_equal(auth_new(w.store, &w.config, &w.auth), 0);
-        assert_int_equal(
-                control_open(&(struct control_deps){&w.config, w.store, w.auth}, &w.control), 0);
+        assert_int_equal(control_open(&(struct control_deps){&w.config, w.store, w.auth, &w.reload},
+                                      &w.control),
+                         0);
         return 0;
 }
 
@@ -236,6 +238,31 @@ static void test_a_stop_is_answered_when_it_is_done(void **state) {
         close(fd);
 }
 
+/* What a reload does is test_reload's; here is what latchctl is told of it. */
+static void test_a_reload_is_answered_with_what_changed(void **state) {
+        char data[600], *argv[] = {(char[]){"latchd"},   (char[]){"--data"},   data,
+                                   (char[]){"--config"}, (char[]){"/nowhere"}, NULL};
+
+        (void)state;
+        snprintf(data, sizeof data, "%s", w.config.data);
+        w.reload = (struct reload){3, argv, &w.config};
+        w.config.runs_per_minute = 7;
+        w.config.workers = 5;
+        json_t *reply = ask("{\"command\":\"reload\"}");
+        _cleanup_(freep) char *text = json_dumps(reply, JSON_SORT_KEYS | JSON_COMPACT);
+        assert_string_equal(
+                text,
+                "{\"changes\":["
+                "{\"from\":\"5\",\"live\":false,\"setting\":\"server.workers\",\"to\":\"4\"},"
+                "{\"from\":\"7\",\"live\":true,\"setting\":\"limits.runs_per_minute\",\"to\":\"64\"}"
+                "],\"ok\":true}");
+        json_decref(reply);
+        w.reload.argc = 5;
+        reply = ask("{\"command\":\"reload\"}");
+        assert_non_null(strstr(json_string_value(json_object_get(reply, "refused")), "/nowhere"));
+        json_decref(reply);
+}
+
 static void test_the_silent_keep_nobody_out(void **state) {
         int silent[40];
 
@@ -347,6 +374,7 @@ int main(void) {
                 TEST(test_a_folder_that_failed_is_made_by_asking_again),
                 TEST(test_lists_come_in_pages),
                 TEST(test_a_stop_is_answered_when_it_is_done),
+                TEST(test_a_reload_is_answered_with_what_changed),
                 TEST(test_the_silent_keep_nobody_out),
                 TEST(test_a_message_too_long_ends_the_connection),
                 TEST(test_only_root_and_ourselves_are_heard),

@@ -78,5 +78,7 @@ _must_use_ int command_request(const struct config *config, json_t *request, uns
 
 /* users.c */
 command_way user_add_ask, user_add_direct, user_list_ask, user_list_direct;
+/* reload.c */
+command_way reload_ask;
 /* stop.c */
 command_way stop_ask;

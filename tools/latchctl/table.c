@@ -15,6 +15,7 @@ static const struct command_row rows[] = {
          .usage = "",
          .ask = user_list_ask,
          .direct = user_list_direct},
+        {.words = "reload", .args = "", .usage = "", .ask = reload_ask},
         {.words = "stop",
          .args = "",
          .options = OPTION_BIT(OPTION_END_SESSIONS),
