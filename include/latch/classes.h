@@ -15,4 +15,5 @@
         X(session, LATCH_ALONE)       /* one session: state, driver, viewers, gate */              \
         X(port, LATCH_ALONE)          /* one socket's channel table */                             \
         X(outbox, LATCH_ALONE)        /* one socket's queue of frames not yet sent */              \
+        X(lobby, LATCH_ALONE)         /* who has connected and not asked for anything yet */          \
         X(conns, LATCH_ALONE)         /* deadlines of clients that send slowly */

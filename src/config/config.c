@@ -11,10 +11,11 @@
 #include "config/file.h"
 #include "config/settings.h"
 
-#define FILES_PER_SOCKET  2u    /* a connection; a file that it asked for */
-#define FILES_PER_REQUEST 2u    /* the same */
-#define FILES_PER_SESSION 3u    /* its holder's connection, its wake-up, its pidfd */
-#define FILES_BESIDE      1024u /* the store, folders, ourselves, what comes and goes */
+#define FILES_PER_SOCKET  2u /* a connection; a file that it asked for */
+#define FILES_PER_REQUEST 4u /* a connection, ours and civetweb's, and its deadline; a file */
+#define FILES_PER_SESSION 3u /* its holder's connection, its wake-up, its pidfd */
+#define FILES_BESIDE                                                                               \
+        1280u /* the store, folders, ourselves, who has not asked yet, what comes and goes */
 
 #define USAGE                                                                                      \
         "usage: latchd [--data DIR] [--listen HOST:PORT] [--port-file FILE] [--config FILE] "      \

@@ -12,7 +12,9 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "front/arrive.h"
 #include "front/front_private.h"
+#include "front/head.h"
 #include "front/peer.h"
 #include "front/serve.h"
 #include "front/ws.h"
@@ -29,12 +31,24 @@ static int on_request(struct mg_connection *conn) {
 
 /* What civetweb cannot parse, or would answer itself. */
 static int on_error(struct mg_connection *conn, int status, const char *message) {
+        const struct guest *g = guest_of(conn);
         struct request r;
 
-        serve_begin(mg_get_user_data(mg_get_context(conn)), conn, &r);
+        if (g && g->refused)
+                return 0;
+        serve_begin(mg_get_user_data(mg_get_context(conn)), conn, mg_get_request_info(conn), &r);
         http_error(&r, status, "bad_request", message);
         serve_log(&r);
         return 0;
+}
+
+static void on_close(const struct mg_connection *conn) {
+        struct guest *g = guest_of(conn);
+
+        arrive_look(conn);
+        if (g)
+                ws_leave(g->seat);
+        guest_unref(g);
 }
 
 /* Anything it complains of while it starts is a start that failed, and these are the words. */
@@ -75,6 +89,8 @@ int front_new(const struct front_deps *deps, struct front **ret) {
         f->budget.limit = BUDGET_BYTES;
         f->bodies.limit = BUDGET_BYTES;
         f->piece_ns = PIECE_NS;
+        f->head_ns = ARRIVE_NS;
+        lobby_init(&f->lobby, LOBBY_MAX);
         f->started_ms = clock_real_ms();
         r = ipv4_nets_parse(deps->config->trusted_proxies, &f->proxies);
         if (r == 0)
@@ -95,6 +111,7 @@ struct front *front_free(struct front *f) {
         CHECK(!f->http);
         watchdog_free(f->watchdog);
         registry_free(f->socks);
+        lobby_done(&f->lobby);
         free(f);
         return NULL;
 }
@@ -124,26 +141,31 @@ static int check_descriptors(const struct config *c, char **ret_error) {
         return 0;
 }
 
-/* The address as numbers, and what the system says of it: civetweb says less. */
-static int check_address(const char *where, char **ret_error) {
-        struct sockaddr_in a = {.sin_family = AF_INET};
+/* HOST:PORT as numbers. */
+static int parse_address(const char *where, struct sockaddr_in *ret, char **ret_error) {
         const char *colon = strrchr(where, ':');
-        _cleanup_(fd_closep) int fd = -1;
         char host[64];
         uint64_t port;
-        int on = 1;
 
         if (!colon || (size_t)(colon - where) >= sizeof host ||
             str_to_u64(colon + 1, 0, 65535, &port) < 0)
                 return fail(ret_error, str_printf("listen: %s is no HOST:PORT", where));
         memcpy(host, where, (size_t)(colon - where));
         host[colon - where] = '\0';
-        if (inet_pton(AF_INET, host, &a.sin_addr) != 1)
+        *ret = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+        if (inet_pton(AF_INET, host, &ret->sin_addr) != 1)
                 return fail(ret_error, str_printf("listen: %s is no IPv4 address", host));
-        a.sin_port = htons((uint16_t)port);
-        fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        return 0;
+}
+
+/* What the system says of the address: civetweb says less. */
+static int check_address(const char *where, const struct sockaddr_in *a, char **ret_error) {
+        _cleanup_(fd_closep) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int on = 1;
+
         if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-            bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || (port && listen(fd, 1) < 0))
+            bind(fd, (const struct sockaddr *)a, sizeof *a) < 0 ||
+            (a->sin_port && listen(fd, 1) < 0))
                 return fail(ret_error, str_printf("listen: %s: %s", where, strerror(errno)));
         return 0;
 }
@@ -164,7 +186,8 @@ static void set_callbacks(struct mg_callbacks *c) {
                 .begin_request = on_request,
                 .http_error = on_error,
                 .log_message = on_message,
-                .connection_close = ws_connection_close,
+                .init_connection = arrive,
+                .connection_close = on_close,
                 .init_context = on_context,
                 .init_thread = on_thread,
                 .exit_thread = on_thread_end,
@@ -174,7 +197,7 @@ static void set_callbacks(struct mg_callbacks *c) {
 /* Signals that arrive on its threads would close connections (facts), so none may. */
 static struct mg_context *start(struct front *f) {
         const struct config *c = f->deps.config;
-        char threads[16];
+        char threads[16], head_bytes[16];
         const char *options[] = {"listening_ports",
                                  c->listen,
                                  "num_threads",
@@ -192,7 +215,7 @@ static struct mg_context *start(struct front *f) {
                                  "decode_url",
                                  "no",
                                  "max_request_size",
-                                 "32768",
+                                 head_bytes,
                                  "listen_backlog",
                                  "1024",
                                  "enable_directory_listing",
@@ -210,7 +233,8 @@ static struct mg_context *start(struct front *f) {
         struct mg_context *http;
         sigset_t all, before;
 
-        snprintf(threads, sizeof threads, "%u", c->max_sockets + c->http_threads);
+        snprintf(threads, sizeof threads, "%u", c->max_sockets + c->http_threads + LOBBY_MAX);
+        snprintf(head_bytes, sizeof head_bytes, "%u", HEAD_BYTES_MAX);
         set_callbacks(&callbacks);
         sigfillset(&all);
         CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
@@ -222,10 +246,13 @@ static struct mg_context *start(struct front *f) {
 int front_listen(struct front *f, char *address, size_t size, char **ret_error) {
         const char *listen = f->deps.config->listen;
         struct mg_server_port port;
+        struct sockaddr_in a;
         int r = check_descriptors(f->deps.config, ret_error);
 
         if (r == 0)
-                r = check_address(listen, ret_error);
+                r = parse_address(listen, &a, ret_error);
+        if (r == 0)
+                r = check_address(listen, &a, ret_error);
         if (r < 0)
                 return r;
         f->starter = pthread_self();
@@ -237,6 +264,14 @@ int front_listen(struct front *f, char *address, size_t size, char **ret_error) 
                                                   f->complaint[0] ? f->complaint : "cannot serve"));
         }
         f->port = (uint16_t)port.port;
+        a.sin_port = htons(f->port);
+        r = arrive_learn(f, &a);
+        if (r < 0) {
+                mg_stop(f->http);
+                f->http = NULL;
+                return fail(ret_error, str_printf("listen: %s: it cannot be reached: %s", listen,
+                                                  strerror(-r)));
+        }
         f->started = true;
         snprintf(address, size, "%.*s:%u", (int)(strrchr(listen, ':') - listen), listen, f->port);
         return 0;

@@ -1,6 +1,5 @@
 /* http_body.c - see http.h: a request's body, with a size and a pace. */
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -163,25 +162,11 @@ json_t *http_body_json(struct request *r, size_t limit) {
 }
 
 void http_linger(struct request *r) {
-        uint64_t until = clock_mono_ms() + LINGER_MS;
         _cleanup_(fd_closep) int fd = -1;
-        char sink[4096];
 
         if (r->body_read || (r->ri->content_length <= 0 && !http_header(r, "Transfer-Encoding")))
                 return;
         fd = peer_dup(r->ri);
-        if (fd < 0 || shutdown(fd, SHUT_WR) < 0)
-                return;
-        for (;;) {
-                struct pollfd p = {.fd = fd, .events = POLLIN};
-                uint64_t now = clock_mono_ms();
-                ssize_t n;
-
-                if (now >= until || atomic_load(&r->front->stopping) ||
-                    poll(&p, 1, (int)(until - now)) <= 0)
-                        return;
-                n = recv(fd, sink, sizeof sink, MSG_DONTWAIT);
-                if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-                        return;
-        }
+        if (fd >= 0 && shutdown(fd, SHUT_WR) == 0)
+                peer_drain(fd, LINGER_MS, &r->front->stopping);
 }

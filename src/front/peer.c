@@ -5,9 +5,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
+#include <poll.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
+#include "base/fd.h"
 #include "base/str.h"
 
 #define GAP_MAX 4096 /* closed descriptors below an open one */
@@ -55,6 +57,31 @@ int peer_dup(const struct mg_request_info *ri) {
                 closed = errno == EBADF ? closed + 1 : 0;
         }
         return -ENOTCONN;
+}
+
+int peer_connect(const struct sockaddr_in *a) {
+        _cleanup_(fd_closep) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        if (fd < 0 || connect(fd, (const struct sockaddr *)a, sizeof *a) < 0)
+                return -errno;
+        return TAKE_FD(fd);
+}
+
+void peer_drain(int fd, unsigned ms, const atomic_bool *stop) {
+        uint64_t until = clock_mono_ms() + ms;
+        char sink[4096];
+
+        for (;;) {
+                struct pollfd p = {.fd = fd, .events = POLLIN};
+                uint64_t now = clock_mono_ms();
+                ssize_t n;
+
+                if (now >= until || atomic_load(stop) || poll(&p, 1, (int)(until - now)) <= 0)
+                        return;
+                n = recv(fd, sink, sizeof sink, MSG_DONTWAIT);
+                if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+                        return;
+        }
 }
 
 static bool is_ours(int fd, uint16_t port, bool listening) {

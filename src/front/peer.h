@@ -4,6 +4,9 @@
  */
 #pragma once
 
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <civetweb.h>
@@ -13,6 +16,13 @@
 /* A duplicate (close-on-exec) of this connection's socket, the caller's to close. -ENOTCONN if it is gone
  * already; -EMFILE. */
 _must_use_ int peer_dup(const struct mg_request_info *ri);
+
+/* A connection of our own (close-on-exec). The descriptor, or -errno. */
+_must_use_ int peer_connect(const struct sockaddr_in *a);
+
+/* Throws away what comes until the client's end, at most ms: what was said to it arrives, and is not lost to
+ * the reset that unread bytes would cause. *stop ends it at once. */
+void peer_drain(int fd, unsigned ms, const atomic_bool *stop);
 
 /* At a stop: wakes the thread that accepts, then everyone who waits for a client of this port. */
 void peer_shut_all(uint16_t port);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "front/arrive.h"
 #include "front/forwarded.h"
 #include "front/judge.h"
 #include "front/routes.h"
@@ -16,9 +17,8 @@
 
 #define COOKIE "latch_session="
 
-void serve_begin(struct front *f, struct mg_connection *conn, struct request *ret) {
-        const struct mg_request_info *ri = mg_get_request_info(conn);
-
+void serve_begin(struct front *f, struct mg_connection *conn, const struct mg_request_info *ri,
+                 struct request *ret) {
         *ret = (struct request){
                 .front = f,
                 .conn = conn,
@@ -193,10 +193,15 @@ static bool handle(struct request *r) {
 }
 
 int serve(struct front *f, struct mg_connection *conn) {
+        const struct guest *g = guest_of(conn);
         struct request r;
 
-        serve_begin(f, conn, &r);
-        if (handle(&r)) {
+        if (g && g->refused)
+                return 1; /* it was answered, or let go */
+        serve_begin(f, conn, mg_get_request_info(conn), &r);
+        if (!g)
+                http_errno(&r, -EMFILE);
+        else if (handle(&r)) {
                 identity_unref(r.identity);
                 return 0;
         }

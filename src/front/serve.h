@@ -13,5 +13,6 @@
 int serve(struct front *f, struct mg_connection *conn);
 
 /* A request that no handler of ours sees, to be answered and logged like the others. */
-void serve_begin(struct front *f, struct mg_connection *conn, struct request *ret);
+void serve_begin(struct front *f, struct mg_connection *conn, const struct mg_request_info *ri,
+                 struct request *ret);
 void serve_log(const struct request *r);

@@ -7,9 +7,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/log.h"
+#include "front/arrive.h"
 #include "front/judge.h"
-#include "front/peer.h"
 #include "front/pump_private.h"
 #include "front/reader.h"
 #include "front/routes.h"
@@ -31,8 +32,15 @@ struct seat {
 };
 
 bool ws_seat(struct request *r) {
-        struct seat *s = calloc(1, sizeof *s);
+        struct guest *g = guest_of(r->conn);
+        struct seat *s;
 
+        /* RFC 6455 4.1. What came with the request lies where civetweb shows it to nobody. */
+        if (g->early) {
+                http_error(r, 400, "bad_request", "wait for the 101 before the first frame");
+                return false;
+        }
+        s = calloc(1, sizeof *s);
         if (!s) {
                 http_errno(r, -ENOMEM);
                 return false;
@@ -43,7 +51,7 @@ bool ws_seat(struct request *r) {
         s->number = r->number;
         s->began_ns = r->began_ns;
         memcpy(s->address, r->address, sizeof s->address);
-        mg_set_user_connection_data(r->conn, s);
+        g->seat = s;
         return true;
 }
 
@@ -107,12 +115,12 @@ static int refuse(struct request *r, const struct seat *s, const struct refusal 
 int ws_connect(const struct mg_connection *conn, void *cbdata) {
         static const struct refusal strange = {400, "bad_request",
                                                "the subprotocol is " SUBPROTOCOL};
-        struct seat *s = mg_get_user_connection_data(conn);
+        struct seat *s = guest_of(conn)->seat;
         const struct refusal *why;
         struct request r;
 
         CHECK(s); /* nothing gets here but by begin_request */
-        serve_begin(cbdata, (struct mg_connection *)conn, &r);
+        serve_begin(cbdata, (struct mg_connection *)conn, mg_get_request_info(conn), &r);
         if (!choose_subprotocol(r.ri, !s->identity))
                 return refuse(&r, s, &strange);
         why = take_room(s);
@@ -122,13 +130,11 @@ int ws_connect(const struct mg_connection *conn, void *cbdata) {
         return 0;
 }
 
-static int open_sock(struct seat *s, const struct mg_request_info *ri, struct sock **ret) {
+static int open_sock(struct guest *g, struct sock **ret) {
+        const struct seat *s = g->seat;
         struct front *f = s->front;
         const struct config *c = f->deps.config;
-        int fd = peer_dup(ri);
 
-        if (fd < 0)
-                return fd;
         return sock_new(
                 &(struct sock_options){.registry = f->socks,
                                        .pump = f->deps.pump,
@@ -136,7 +142,7 @@ static int open_sock(struct seat *s, const struct mg_request_info *ri, struct so
                                        .address = s->address,
                                        .budget = &f->budget,
                                        .number = s->number,
-                                       .fd = fd,
+                                       .fd = TAKE_FD(g->fd),
                                        .message_bytes = c->message_bytes,
                                        /* A file in base64 and what else waits beside it. */
                                        .outbox_bytes = c->file_bytes * 3 + c->message_bytes},
@@ -174,9 +180,9 @@ static void log_end(const struct seat *s) {
 
 void ws_ready(struct mg_connection *conn, void *cbdata) {
         struct front *f = cbdata;
-        struct seat *s = mg_get_user_connection_data(conn);
+        struct seat *s = guest_of(conn)->seat;
         struct sock *c;
-        int r = open_sock(s, mg_get_request_info(conn), &c);
+        int r = open_sock(guest_of(conn), &c);
 
         /* Once we are through, civetweb's own reading of frames ends before it begins. */
         mg_disable_connection_keep_alive(conn);
@@ -204,9 +210,7 @@ void http_no_socket(struct request *r) {
                         "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
 }
 
-void ws_connection_close(const struct mg_connection *conn) {
-        struct seat *s = mg_get_user_connection_data(conn);
-
+void ws_leave(struct seat *s) {
         if (!s)
                 return;
         sock_unref(s->sock);
@@ -216,5 +220,4 @@ void ws_connection_close(const struct mg_connection *conn) {
                 atomic_fetch_sub(&s->identity->account->sockets, 1);
         identity_unref(s->identity);
         free(s);
-        mg_set_user_connection_data(conn, NULL);
 }

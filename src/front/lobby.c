@@ -1,0 +1,93 @@
+/* lobby.c - see lobby.h. */
+#include "front/lobby.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/fd.h"
+
+void lobby_init(struct lobby *l, unsigned limit) {
+        *l = (struct lobby){.limit = limit};
+        latch_mutex_init(&l->lock, LATCH_CLASS_lobby);
+}
+
+void lobby_done(struct lobby *l) {
+        LATCH_WITH(lobby, &l->lock) {
+                CHECK(l->n == 0);
+        }
+        latch_mutex_done(&l->lock);
+}
+
+int guest_new(int fd, struct guest **ret) {
+        struct guest *g = calloc(1, sizeof *g);
+
+        if (!g) {
+                fd_close(fd);
+                return -ENOMEM;
+        }
+        latch_ref_init(&g->ref);
+        g->fd = fd;
+        *ret = g;
+        return 0;
+}
+
+struct guest *guest_unref(struct guest *g) {
+        if (!g || !latch_ref_put(&g->ref))
+                return NULL;
+        fd_close(g->fd);
+        free(g);
+        return NULL;
+}
+
+static void take_out_locked(struct lobby *l, struct guest *g) LATCH_MUST_HOLD(lobby) {
+        if (g->prev)
+                g->prev->next = g->next;
+        else
+                l->oldest = g->next;
+        if (g->next)
+                g->next->prev = g->prev;
+        else
+                l->newest = g->prev;
+        g->next = g->prev = NULL;
+        g->waits = false;
+        l->n--;
+}
+
+static void put_in_locked(struct lobby *l, struct guest *g) LATCH_MUST_HOLD(lobby) {
+        g->prev = l->newest;
+        if (l->newest)
+                l->newest->next = g;
+        else
+                l->oldest = g;
+        l->newest = g;
+        g->waits = true;
+        l->n++;
+}
+
+void lobby_enter(struct lobby *l, struct guest *g) {
+        struct guest *out = NULL;
+
+        LATCH_WITH(lobby, &l->lock) {
+                if (l->n == l->limit) {
+                        out = l->oldest;
+                        take_out_locked(l, out);
+                        latch_ref_get(&out->ref);
+                }
+                put_in_locked(l, g);
+        }
+        if (out)
+                shutdown(out->fd, SHUT_RDWR);
+        guest_unref(out);
+}
+
+bool lobby_leave(struct lobby *l, struct guest *g) {
+        bool waited = false;
+
+        LATCH_WITH(lobby, &l->lock) {
+                waited = g->waits;
+                if (waited)
+                        take_out_locked(l, g);
+        }
+        return waited;
+}
