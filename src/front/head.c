@@ -46,7 +46,7 @@ static const char *version(struct head *h, unsigned char c) {
 
         if (h->part == sizeof form - 1)
                 return c == '\r' ? go(h, AT_LINE_END) : "the first line does not end";
-        if (form[h->part] == '0' ? !isdigit(c) : c != form[h->part])
+        if (form[h->part] == '0' ? !isdigit(c) : c != (unsigned char)form[h->part])
                 return "the first line names no version of HTTP";
         h->part++;
         return NULL;
