@@ -1,4 +1,4 @@
-# make · make run · make check · make tidy · make bench · make install · make clean
+# make · make run · make check · make check-full · make tidy · make bench · make install · make clean
 # Variants of every object: rel (what ships), asan (address, undefined behaviour), tsan (threads).
 VERSION  := 0.1.0
 PREFIX   ?= /usr/local
@@ -131,6 +131,11 @@ check:
 	@tools/deps check
 	@$(MAKE) --no-print-directory -j2 all all-asan all-tsan tests-asan tests-tsan e2e-deps
 	@BUILD=$(BUILD) tools/check
+# The acceptance tests with the numbers of docs/acceptance.md: COUNT=full make check-full. Takes hours, not minutes.
+check-full:
+	@tools/deps check
+	@$(MAKE) --no-print-directory -j2 all e2e-deps
+	@BUILD=$(BUILD) E2E_SECONDS=14400 JOBS=1 tools/run-e2e rel 2
 tests-asan: $(TESTS_asan)
 tests-tsan: $(TESTS_tsan)
 
