@@ -79,16 +79,34 @@ uint64_t attempts_wait_ns(struct attempts *a, uint64_t key, uint64_t now_ns) {
         LATCH_GUARD(auth_attempts, &a->lock);
         const struct entry *e = find(a, key);
 
-        return e ? gcra_wait_ns(e->tat_ns, now_ns, *a->per_minute) : 0;
+        return e ? gcra_wait_ns(e->tat_ns, now_ns, *a->per_minute, 1) : 0;
 }
 
-void attempts_failed(struct attempts *a, uint64_t key, uint64_t now_ns) {
-        LATCH_GUARD(auth_attempts, &a->lock);
+/* The entry of this key, in the place of another's if there is none. */
+static struct entry *claim(struct attempts *a, uint64_t key) LATCH_MUST_HOLD(auth_attempts) {
         struct entry *e = find(a, key);
 
         if (!e) {
                 e = nearest_to_forgiven(a, key);
                 *e = (struct entry){.key = key};
         }
-        e->tat_ns = gcra_next(e->tat_ns, now_ns, *a->per_minute);
+        return e;
+}
+
+void attempts_failed(struct attempts *a, uint64_t key, uint64_t now_ns) {
+        LATCH_GUARD(auth_attempts, &a->lock);
+        struct entry *e = claim(a, key);
+
+        e->tat_ns = gcra_next(e->tat_ns, now_ns, *a->per_minute, 1);
+}
+
+uint64_t attempts_take(struct attempts *a, uint64_t key, uint64_t now_ns, unsigned units) {
+        LATCH_GUARD(auth_attempts, &a->lock);
+        struct entry *e = claim(a, key);
+        unsigned per_minute = *a->per_minute;
+        uint64_t wait = gcra_wait_ns(e->tat_ns, now_ns, per_minute, units);
+
+        if (wait == 0)
+                e->tat_ns = gcra_next(e->tat_ns, now_ns, per_minute, units);
+        return wait;
 }

@@ -1,7 +1,8 @@
-/* attempts.h - failed sign-ins, counted for an address and for a name in a table of fixed size.
+/* attempts.h - what is tried before anybody is known, counted for an address or a name in a table of fixed
+ * size: failed sign-ins in one table, requests without an identity in another.
  *
- * Only failures count. A name or address is known by a keyed hash; when its set of the table is full
- * the entry that is nearest to being forgiven gives way. Inventing names cannot grow it.
+ * A name or address is known by a keyed hash; when its set of the table is full the entry that is nearest to
+ * being forgiven gives way. Inventing names cannot grow it.
  *
  * Threads: any. Lock: auth_attempts, inside, for a few instructions.
  */
@@ -25,3 +26,6 @@ uint64_t attempts_key(const struct attempts *a, enum attempts_kind kind, const c
 /* Nanoseconds (clock_mono_ns) until this one may try again: 0, it may. Counts nothing. */
 uint64_t attempts_wait_ns(struct attempts *a, uint64_t key, uint64_t now_ns);
 void attempts_failed(struct attempts *a, uint64_t key, uint64_t now_ns);
+
+/* Judges and counts in one step. 0, or nanoseconds to wait (not counted). units: at most per_minute. */
+uint64_t attempts_take(struct attempts *a, uint64_t key, uint64_t now_ns, unsigned units);

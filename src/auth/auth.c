@@ -38,6 +38,8 @@ int auth_new(struct store *store, const struct config *config, struct auth **ret
         if (r == 0)
                 r = attempts_new(&config->failures_per_minute, &a->attempts);
         if (r == 0)
+                r = attempts_new(&config->address_requests_per_minute, &a->addresses);
+        if (r == 0)
                 r = store_token_purge(store, clock_real_ms());
         if (r < 0) {
                 auth_free(a);
@@ -53,6 +55,7 @@ struct auth *auth_free(struct auth *a) {
         people_tables_free(a);
         gate_free(a->gate);
         attempts_free(a->attempts);
+        attempts_free(a->addresses);
         free(a);
         return NULL;
 }
@@ -72,13 +75,31 @@ uid_t auth_host_uid(const struct store_user *u) {
         return may_give_files_away() ? u->uid : geteuid();
 }
 
-bool account_take_run(struct account *a, unsigned per_minute, unsigned *ret_retry_ms) {
-        uint64_t wait = gcra_take_shared(&a->runs_tat_ns, clock_mono_ns(), per_minute);
-
-        if (wait == 0)
+static bool taken(uint64_t wait_ns, unsigned *ret_retry_ms) {
+        if (wait_ns == 0)
                 return true;
-        *ret_retry_ms = (unsigned)(wait / 1000000 + 1);
+        *ret_retry_ms = (unsigned)(wait_ns / 1000000 + 1);
         return false;
+}
+
+bool account_take_run(struct account *a, unsigned per_minute, unsigned *ret_retry_ms) {
+        return taken(gcra_take_shared(&a->runs_tat_ns, clock_mono_ns(), per_minute, 1),
+                     ret_retry_ms);
+}
+
+bool account_take_request(struct account *a, unsigned per_minute, unsigned units,
+                          unsigned *ret_retry_ms) {
+        CHECK(units <= REQUEST_UNITS_MAX);
+        return taken(gcra_take_shared(&a->requests_tat_ns, clock_mono_ns(), per_minute, units),
+                     ret_retry_ms);
+}
+
+bool auth_take_address(struct auth *a, const char *address, unsigned units,
+                       unsigned *ret_retry_ms) {
+        uint64_t key = attempts_key(a->addresses, ATTEMPTS_ADDRESS, address);
+
+        CHECK(units <= REQUEST_UNITS_MAX);
+        return taken(attempts_take(a->addresses, key, clock_mono_ns(), units), ret_retry_ms);
 }
 
 /* ---- tokens ---- */

@@ -30,8 +30,8 @@ struct account {
         atomic_uint sockets;          /* open ones */
         atomic_uint sessions;         /* living ones */
         atomic_size_t requested;      /* bytes of requests received and not answered; rpc's */
-        _Atomic uint64_t
-                runs_tat_ns; /* GCRA: theoretical arrival time of the next run, monotonic */
+        /* GCRA: theoretical arrival times of the next run and the next request, monotonic */
+        _Atomic uint64_t runs_tat_ns, requests_tat_ns;
 };
 
 struct identity {
@@ -98,3 +98,10 @@ _must_use_ int auth_make_link(struct auth *a, int64_t user_id, char ret[TOKEN_TE
 
 /* GCRA over the account (ITU-T I.371): true if a run may start now, else *ret_retry_ms. Lock-free. */
 bool account_take_run(struct account *a, unsigned per_minute, unsigned *ret_retry_ms);
+
+/* The same for a request of so many units, at most REQUEST_UNITS_MAX, over all sockets and routes. */
+#define REQUEST_UNITS_MAX 100u
+bool account_take_request(struct account *a, unsigned per_minute, unsigned units,
+                          unsigned *ret_retry_ms);
+/* For a request without an identity: limits.address_requests_per_minute, in a table of fixed size. */
+bool auth_take_address(struct auth *a, const char *address, unsigned units, unsigned *ret_retry_ms);

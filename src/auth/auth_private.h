@@ -15,7 +15,8 @@ struct auth {
         const struct config *config; /* fixed, not ours */
         struct registry *accounts, *identities;
         struct gate *gate;
-        struct attempts *attempts;
+        struct attempts *attempts;     /* failed sign-ins */
+        struct attempts *addresses;    /* requests without an identity */
         char decoy[PASSWORD_HASH_MAX]; /* fixed: what unknown names are checked against */
         _Atomic uint64_t purge_ns;     /* monotonic: when expired tokens are removed next */
 };

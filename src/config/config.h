@@ -49,8 +49,10 @@ struct config {
         _Atomic unsigned sockets_per_user;
         _Atomic unsigned sessions_per_user;
         _Atomic unsigned runs_per_minute;
-        _Atomic unsigned ended_kept;   /* newest ended sessions of each user */
-        _Atomic unsigned list_entries; /* of one folder */
+        _Atomic unsigned requests_per_minute; /* units of one user, over all sockets and routes */
+        _Atomic unsigned address_requests_per_minute; /* of one address, without an identity */
+        _Atomic unsigned ended_kept;                  /* newest ended sessions of each user */
+        _Atomic unsigned list_entries;                /* of one folder */
         /* [run]: what one run may use; 0 = no such limit */
         _Atomic uint64_t wall_ms, idle_ms, cpu_ms, memory_bytes, processes, output_bytes, tmp_bytes;
         /* [session] */

@@ -135,6 +135,8 @@ static const struct setting table[] = {
         NUMBER("limits", sockets_per_user, "128", "sockets", 1, 10000),
         NUMBER("limits", sessions_per_user, "128", "sessions", 1, 10000),
         NUMBER("limits", runs_per_minute, "64", "runs", 1, 100000),
+        NUMBER("limits", requests_per_minute, "12000", "units", 600, 100000000),
+        NUMBER("limits", address_requests_per_minute, "60000", "units", 600, 100000000),
         NUMBER("limits", ended_kept, "20", "sessions", 0, 1000),
         NUMBER("limits", list_entries, "10000", "entries", 100, 1000000),
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/json_depth.h"
 #include "front/front_private.h"
 #include "front/http.h"
 #include "front/peer.h"
@@ -15,7 +16,7 @@
 #define SMALL_BYTES     65536u /* bodies up to here need no share of the memory for bodies */
 #define LARGEST_AT_ONCE 4u
 #define LINGER_MS       2000u
-#define JSON_DEPTH      8u
+#define JSON_DEPTH      8u /* a connection's stack is small */
 
 static bool wrong(struct request *r, int status, const char *code, const char *message) {
         http_error(r, status, code, message);
@@ -124,31 +125,13 @@ void http_body_done(struct request *r, struct buf *body) {
         buf_done(body);
 }
 
-/* The parser's recursion must fit a connection's thread, whose stack is small. */
-static bool too_deep(const char *text, size_t n) {
-        unsigned depth = 0;
-        bool quoted = false;
-
-        for (size_t i = 0; i < n; i++) {
-                if (quoted && text[i] == '\\')
-                        i++;
-                else if (text[i] == '"')
-                        quoted = !quoted;
-                else if (!quoted && (text[i] == '{' || text[i] == '[') && ++depth > JSON_DEPTH)
-                        return true;
-                else if (!quoted && (text[i] == '}' || text[i] == ']') && depth > 0)
-                        depth--;
-        }
-        return false;
-}
-
 json_t *http_body_json(struct request *r, size_t limit) {
         struct buf body;
         json_t *j = NULL;
 
         if (!http_body(r, limit, &body))
                 return NULL;
-        if (!too_deep(body.data, body.n))
+        if (!json_deeper(body.data, body.n, JSON_DEPTH))
                 j = json_loadb(body.data, body.n, JSON_REJECT_DUPLICATES, NULL);
         /* It may hold a password. */
         explicit_bzero(body.data, body.n);

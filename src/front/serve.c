@@ -77,6 +77,25 @@ static bool token_of(struct request *r, char to[TOKEN_TEXT_MAX]) {
                        0;
 }
 
+/* Units of the user's, or of the address's while nobody is known. False: it was answered. */
+static bool pay(struct request *r, unsigned units) {
+        const struct front_deps *d = &r->front->deps;
+        char header[64];
+        unsigned retry_ms = 0;
+        bool paid;
+
+        if (r->identity)
+                paid = account_take_request(r->identity->account, d->config->requests_per_minute,
+                                            units, &retry_ms);
+        else
+                paid = auth_take_address(d->auth, r->address, units, &retry_ms);
+        if (paid)
+                return true;
+        snprintf(header, sizeof header, "Retry-After: %u\r\n", retry_ms / 1000 + 1);
+        http_error_more(r, 429, "rate_limited", "too many requests; try again later", header);
+        return false;
+}
+
 /* False: it was answered. */
 static bool identify(struct request *r) {
         char token[TOKEN_TEXT_MAX] = "";
@@ -85,10 +104,10 @@ static bool identify(struct request *r) {
         if (token_of(r, token))
                 e = auth_authenticate(r->front->deps.auth, token, &r->identity);
         explicit_bzero(token, sizeof token);
-        if (e == -EACCES)
+        if (e == -EACCES && pay(r, 1))
                 http_error_more(r, 401, "unauthorized", "sign in first",
                                 "WWW-Authenticate: Bearer realm=\"latch\"\r\n");
-        else if (e < 0)
+        else if (e < 0 && e != -EACCES)
                 http_error_more(r, 503, "unavailable", "it cannot be told who you are; try again",
                                 "Retry-After: 1\r\n");
         return e == 0;
@@ -114,7 +133,7 @@ static bool find_route(struct request *r, unsigned method) {
                 r->route = NULL;
                 allowed = 0;
         }
-        if (!r->route)
+        if (!r->route && pay(r, 1))
                 answer_no_route(r, allowed);
         return r->route != NULL;
 }
@@ -165,7 +184,8 @@ static bool admit_body(struct request *r) {
 static bool admit(struct request *r) {
         unsigned method = route_method(r->ri->request_method);
 
-        return find_route(r, method) && admit_who(r, method) && admit_body(r);
+        return find_route(r, method) && admit_who(r, method) &&
+               (r->route->cost == 0 || pay(r, r->route->cost)) && admit_body(r);
 }
 
 /* True: it is to become a WebSocket, and nothing was answered. */

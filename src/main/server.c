@@ -77,7 +77,7 @@ static int open_sessions(struct server *s) {
 static int open_methods(struct server *s) {
         const struct config *c = s->deps.config;
 
-        int r = rpc_new(&(struct rpc_deps){s->pool, s->sessions, QUEUED_MS}, &s->rpc);
+        int r = rpc_new(&(struct rpc_deps){s->pool, s->sessions, c, QUEUED_MS}, &s->rpc);
         if (r == 0)
                 r = api_add(s->rpc, &(struct api_deps){.config = c, .sessions = s->sessions});
         return r;

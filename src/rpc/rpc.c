@@ -50,6 +50,7 @@ int rpc_new(const struct rpc_deps *deps, struct rpc **ret) {
                 return -ENOMEM;
         rpc->pool = deps->pool;
         rpc->sessions = deps->sessions;
+        rpc->config = deps->config;
         rpc->queued_ns = deps->queued_ms * UINT64_C(1000000);
         int r = registry_new(RPC_METHODS_MAX, rpc_method_reclaim, &rpc->methods);
         if (r < 0) {
@@ -198,10 +199,22 @@ static int find_session(struct rpc *rpc, struct port *port, const struct rpc_met
         return -ENOENT;
 }
 
+/* What names a method is paid for, whatever comes of it. */
+static int pay(struct rpc *rpc, struct account *account, const struct rpc_method *m,
+               struct rpc_wrong *ret_wrong) {
+        unsigned retry_ms;
+
+        if (account_take_request(account, rpc->config->requests_per_minute, m->cost, &retry_ms))
+                return 0;
+        rpc_wrong_set(ret_wrong, RPC_SERVER, "rate_limited", "too many requests; try again later");
+        rpc_wrong_retry(ret_wrong, retry_ms);
+        return -EAGAIN;
+}
+
 /* 0, and *ret_session (may be NULL) is referenced; or what is wrong. */
 static int judge(struct rpc *rpc, struct port *port, const struct rpc_method_item *item,
                  const json_t *params, struct session **ret_session, struct rpc_wrong *ret_wrong) {
-        const struct account *account = port->identity->account;
+        struct account *account = port->identity->account;
 
         if (!identity_valid(port->identity)) {
                 rpc_wrong_set(ret_wrong, RPC_SERVER, "forbidden", "you are not signed in any more");
@@ -216,7 +229,9 @@ static int judge(struct rpc *rpc, struct port *port, const struct rpc_method_ite
                               role_name(item->m.least));
                 return -EACCES;
         }
-        int r = rpc_params_check(&item->m, params, ret_wrong);
+        int r = pay(rpc, account, &item->m, ret_wrong);
+        if (r == 0)
+                r = rpc_params_check(&item->m, params, ret_wrong);
         if (r < 0)
                 return r;
         return find_session(rpc, port, &item->m, params, ret_session, ret_wrong);

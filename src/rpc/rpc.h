@@ -15,6 +15,7 @@
 
 #include "auth/auth.h"
 #include "base/macros.h"
+#include "config/config.h"
 #include "pool/pool.h"
 #include "session/port.h"
 #include "session/session.h"
@@ -71,6 +72,7 @@ struct rpc;
 struct rpc_deps {
         struct pool *pool;
         struct sessions *sessions;
+        const struct config *config; /* limits.requests_per_minute; outlives the rpc */
         unsigned queued_ms; /* a request that waits longer for a worker is answered "timeout" */
 };
 _must_use_ int rpc_new(const struct rpc_deps *deps, struct rpc **ret);

@@ -6,33 +6,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/json_depth.h"
 #include "base/str.h"
 #include "rpc/rpc_private.h"
-
-/* jansson recurses for each level; what is deeper than any request of ours never reaches it. */
-static bool too_deep(const char *text, size_t n) {
-        unsigned depth = 0;
-        bool quoted = false;
-
-        for (size_t i = 0; i < n; i++) {
-                char c = text[i];
-
-                if (quoted) {
-                        if (c == '\\')
-                                i++;
-                        else if (c == '"')
-                                quoted = false;
-                } else if (c == '"') {
-                        quoted = true;
-                } else if (c == '{' || c == '[') {
-                        if (++depth > RPC_DEPTH_MAX)
-                                return true;
-                } else if ((c == '}' || c == ']') && depth > 0) {
-                        depth--;
-                }
-        }
-        return false;
-}
 
 /* The root of the text, or NULL. A NUL in a string is JSON, and refused parameter by parameter. */
 static json_t *parse(const char *text, size_t n, struct rpc_wrong *ret_wrong) {
@@ -42,7 +18,7 @@ static json_t *parse(const char *text, size_t n, struct rpc_wrong *ret_wrong) {
                 rpc_wrong_set(ret_wrong, RPC_PARSE, NULL, "the text is not UTF-8");
                 return NULL;
         }
-        if (too_deep(text, n)) {
+        if (json_deeper(text, n, RPC_DEPTH_MAX)) {
                 rpc_wrong_set(ret_wrong, RPC_PARSE, NULL, "nested deeper than %d", RPC_DEPTH_MAX);
                 return NULL;
         }

@@ -22,7 +22,7 @@ static void check_method(const struct rpc_method *m) {
         const struct rpc_param *session = method_param(m, "session"),
                                *channel = method_param(m, "channel");
 
-        CHECK(m->name && m->handle);
+        CHECK(m->name && m->handle && m->cost <= REQUEST_UNITS_MAX);
         CHECK(m->order != RPC_BY_SESSION || (session && session->type == 's' && session->required));
         CHECK(m->order != RPC_BY_CHANNEL || (channel && channel->type == 'i' && channel->required));
         for (size_t i = 0; i < RPC_PARAMS_MAX && m->params[i].name; i++)
@@ -53,6 +53,7 @@ static struct rpc_method_item *method_copy(struct registry *methods, const struc
                 return NULL;
         char *at = copy->strings;
         copy->m = *m;
+        copy->m.cost = MAX(m->cost, 1u);
         copy->m.name = keep_string(&at, m->name);
         for (size_t i = 0; i < RPC_PARAMS_MAX && m->params[i].name; i++)
                 copy->m.params[i].name = keep_string(&at, m->params[i].name);

@@ -32,6 +32,7 @@ enum rpc_number {
 struct rpc {
         struct pool *pool;
         struct sessions *sessions;
+        const struct config *config;
         struct registry *methods; /* of rpc_method_item */
         uint64_t queued_ns;
         _Atomic uint64_t number;

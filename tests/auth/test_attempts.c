@@ -110,10 +110,29 @@ static void test_the_rate_may_change_meanwhile(void **state) {
         attempts_free(a);
 }
 
+static void test_requests_of_an_address_are_judged_and_counted(void **state) {
+        static const _Atomic unsigned rate = 60;
+        struct attempts *a;
+        uint64_t now = 1000 * SECOND;
+
+        (void)state;
+        assert_int_equal(attempts_new(&rate, &a), 0);
+        uint64_t key = attempts_key(a, ATTEMPTS_ADDRESS, "192.0.2.1");
+        assert_int_equal(attempts_take(a, key, now, 50), 0);
+        assert_int_equal(attempts_take(a, key, now, 11), SECOND);
+        assert_int_equal(attempts_take(a, key, now, 10), 0); /* what was refused was not counted */
+        assert_int_equal(attempts_take(a, key, now, 1), SECOND);
+        assert_int_equal(attempts_take(a, key, now + SECOND, 1), 0);
+        assert_int_equal(attempts_take(a, attempts_key(a, ATTEMPTS_ADDRESS, "192.0.2.2"), now, 60),
+                         0);
+        attempts_free(a);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_failures_are_counted_and_forgiven),
                 cmocka_unit_test(test_an_address_that_invents_names_is_stopped),
+                cmocka_unit_test(test_requests_of_an_address_are_judged_and_counted),
                 cmocka_unit_test(test_a_million_names_take_no_memory),
                 cmocka_unit_test(test_who_is_forgiven_gives_way_first),
                 cmocka_unit_test(test_the_rate_may_change_meanwhile),

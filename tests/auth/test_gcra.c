@@ -22,19 +22,33 @@ static void test_a_burst_then_one_by_one(void **state) {
                 uint64_t step = 60 * SECOND / n, now = 12345 * SECOND;
                 _Atomic uint64_t tat = 0;
                 for (unsigned i = 0; i < n; i++)
-                        assert_int_equal(gcra_take_shared(&tat, now, n), 0);
-                assert_int_equal(gcra_take_shared(&tat, now, n), step);
-                assert_int_equal(gcra_take_shared(&tat, now + step - 1, n), 1);
+                        assert_int_equal(gcra_take_shared(&tat, now, n, 1), 0);
+                assert_int_equal(gcra_take_shared(&tat, now, n, 1), step);
+                assert_int_equal(gcra_take_shared(&tat, now + step - 1, n, 1), 1);
                 for (unsigned i = 1; i <= 3; i++) {
-                        assert_int_equal(gcra_take_shared(&tat, now + step * i, n), 0);
-                        assert_int_not_equal(gcra_take_shared(&tat, now + step * i, n), 0);
+                        assert_int_equal(gcra_take_shared(&tat, now + step * i, n, 1), 0);
+                        assert_int_not_equal(gcra_take_shared(&tat, now + step * i, n, 1), 0);
                 }
                 /* After a quiet minute and more: the whole burst again, and no more than that. */
                 now += 3600 * SECOND;
                 for (unsigned i = 0; i < n; i++)
-                        assert_int_equal(gcra_take_shared(&tat, now, n), 0);
-                assert_int_not_equal(gcra_take_shared(&tat, now, n), 0);
+                        assert_int_equal(gcra_take_shared(&tat, now, n, 1), 0);
+                assert_int_not_equal(gcra_take_shared(&tat, now, n, 1), 0);
         }
+}
+
+/* Units of an event are that many events at once. */
+static void test_what_weighs_more_takes_more(void **state) {
+        uint64_t step = 60 * SECOND / 100, now = 12345 * SECOND;
+        _Atomic uint64_t tat = 0;
+
+        (void)state;
+        assert_int_equal(gcra_take_shared(&tat, now, 100, 60), 0);
+        assert_int_equal(gcra_take_shared(&tat, now, 100, 60), 20 * step);
+        assert_int_equal(gcra_take_shared(&tat, now, 100, 40), 0);
+        assert_int_equal(gcra_take_shared(&tat, now, 100, 1), step);
+        assert_int_equal(gcra_take_shared(&tat, now, 100, 100), 100 * step);
+        assert_int_equal(gcra_take_shared(&tat, now + 100 * step, 100, 100), 0);
 }
 
 enum { THREADS = 8, TRIES = 20000 };
@@ -52,7 +66,7 @@ static void *race(void *arg) {
 
         pthread_barrier_wait(r->start);
         for (int i = 0; i < TRIES; i++)
-                r->taken += gcra_take_shared(r->tat, r->now, r->per_minute) == 0;
+                r->taken += gcra_take_shared(r->tat, r->now, r->per_minute, 1) == 0;
         return NULL;
 }
 
@@ -101,11 +115,25 @@ static void test_an_account_takes_its_runs(void **state) {
         }
 }
 
+static void test_requests_and_runs_are_counted_apart(void **state) {
+        struct account a = {0};
+        unsigned retry_ms = 0;
+
+        (void)state;
+        for (int i = 0; i < 6; i++)
+                assert_true(account_take_request(&a, 600, 100, &retry_ms));
+        assert_false(account_take_request(&a, 600, 100, &retry_ms));
+        assert_in_range(retry_ms, 1, 10001);
+        assert_true(account_take_run(&a, 64, &retry_ms));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_burst_then_one_by_one),
+                cmocka_unit_test(test_what_weighs_more_takes_more),
                 cmocka_unit_test(test_is_exact_when_many_take_at_once),
                 cmocka_unit_test(test_an_account_takes_its_runs),
+                cmocka_unit_test(test_requests_and_runs_are_counted_apart),
         };
 
         return cmocka_run_group_tests_name("gcra", tests, NULL, NULL);

@@ -89,7 +89,8 @@ _unused_ static void server_open(struct server *s) {
                 .config = &s->config, .store = s->store, .auth = s->auth, .pool = s->pool};
         pump_hooks(s->pump, &sd.hooks);
         assert_int_equal(sessions_new(&sd, &s->sessions), 0);
-        struct rpc_deps rd = {.pool = s->pool, .sessions = s->sessions, .queued_ms = 5000};
+        struct rpc_deps rd = {
+                .pool = s->pool, .sessions = s->sessions, .config = &s->config, .queued_ms = 5000};
         assert_int_equal(rpc_new(&rd, &s->rpc), 0);
 }
 

@@ -328,6 +328,34 @@ static int end(void **state) {
         return 0;
 }
 
+/* What names a method costs, also where its parameters are wrong; an acknowledgement never does. */
+static void test_too_many_requests_hear_when_to_try_again(void **state) {
+        struct client c;
+
+        (void)state;
+        open_world(&two_workers, FOR_EVER_MS);
+        client_init(&c, w.identity);
+        w.config.requests_per_minute = 600;
+        for (int i = 1; i <= 600; i++)
+                ask(&c, i, i % 2 ? "echo" : "unknown", "{\"x\":1}");
+        for (int i = 601; i <= 1000; i++)
+                ask(&c, i, "echo", "{\"x\":1}");
+        client_await(&c, 1000);
+        assert_int_equal(reply_number(&c, 600), -32601);
+        assert_int_equal(reply_number(&c, 900), -32602);
+        assert_reply_code(&c, 1000, "rate_limited");
+        json_t *reply = client_reply(&c, 1000);
+        json_t *data = json_object_get(json_object_get(reply, "error"), "data");
+        assert_in_range(json_integer_value(json_object_get(data, "retry_after_ms")), 1, 101);
+        json_decref(reply);
+        say(&c, "{\"jsonrpc\":\"2.0\",\"id\":2000,\"method\":\"session.ack\",\"params\":"
+                "{\"channel\":1,\"offset\":1}}");
+        client_await(&c, 1001);
+        assert_int_equal(reply_number(&c, 2000), 0);
+        client_done(&c);
+        close_world();
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_results_and_errors_come_back),
@@ -339,6 +367,7 @@ int main(void) {
                 cmocka_unit_test(test_a_full_queue_says_busy_at_once),
                 cmocka_unit_test(test_one_socket_has_only_so_many_under_way),
                 cmocka_unit_test(test_one_account_has_only_so_many_bytes_under_way),
+                cmocka_unit_test(test_too_many_requests_hear_when_to_try_again),
                 cmocka_unit_test(test_whoever_waits_too_long_hears_timeout),
                 cmocka_unit_test(test_a_revoked_token_asks_no_more),
                 cmocka_unit_test(test_after_a_drain_there_is_still_an_answer),

@@ -248,6 +248,7 @@ static inline void gate_await(struct gate *g, unsigned n) {
 /* ---- the world ---- */
 
 struct world {
+        struct config config; /* nothing is too often, but where a test says so */
         struct registry *accounts, *identities;
         struct account *account;
         struct identity *identity;
@@ -384,6 +385,7 @@ static inline void open_world(const struct pool_limits *limits, unsigned queued_
         atomic_store(&acks, 0);
         for (size_t i = 0; i < SESSIONS; i++)
                 pool_strand_init(&all_sessions[i].strand);
+        w.config.requests_per_minute = 100000000;
         gate_init(&w.gate);
         latch_mutex_init(&w.lock, LATCH_CLASS_outbox);
         LATCH_WITH(outbox, &w.lock) {
@@ -391,7 +393,8 @@ static inline void open_world(const struct pool_limits *limits, unsigned queued_
         }
         make_identity();
         assert_int_equal(pool_new(limits, &w.pool), 0);
-        assert_int_equal(rpc_new(&(struct rpc_deps){w.pool, NULL, queued_ms}, &w.rpc), 0);
+        assert_int_equal(rpc_new(&(struct rpc_deps){w.pool, NULL, &w.config, queued_ms}, &w.rpc),
+                         0);
         add_methods();
 }
 

@@ -1,0 +1,94 @@
+/* Tests of front over real sockets: who asks too often, or too much at once, hears so. */
+#include "fixture.h"
+
+static struct server s;
+static struct reply r;
+
+static void start_with(unsigned user_units, unsigned address_units) {
+        server_defaults(&s);
+        s.config.requests_per_minute = user_units;
+        s.config.address_requests_per_minute = address_units;
+        server_open(&s);
+        server_listen(&s);
+}
+
+/* Asks until the answer is 429: all answers before were this one, and as many as 600 units, and what came
+ * back of them meanwhile, allow. */
+static void ask_until_refused(const char *head, int status, unsigned units) {
+        uint64_t began = clock_mono_ms();
+        unsigned n = 0;
+
+        for (;; n++) {
+                ask(&s, head, &r);
+                if (r.status == 429)
+                        break;
+                assert_int_equal(r.status, status);
+                assert_true(n < 100000);
+        }
+        assert_non_null(strstr(r.body, "\"rate_limited\""));
+        assert_true(has_header(&r, "Retry-After: 1"));
+        assert_true(n * units <= 600 + (clock_mono_ms() - began) / 100 + 1);
+        assert_true((n + 1) * units > 600 - 10); /* what was spent before */
+}
+
+static void ask_until_none(const char *head) {
+        while (status_of(&s, head) != 429)
+                ;
+}
+
+static void test_one_user_s_requests_are_counted_over_all_routes(void **state) {
+        char token[TOKEN_TEXT_MAX], me[200], file[200];
+
+        (void)state;
+        start_with(600, 60000);
+        sign_in(&s, token);
+        snprintf(me, sizeof me, "GET /api/me HTTP/1.1\r\nAuthorization: Bearer %s\r\n", token);
+        snprintf(file, sizeof file,
+                 "GET /api/files/home/none HTTP/1.1\r\nAuthorization: Bearer %s\r\n", token);
+        ask_until_refused(me, 200, 5);
+        while (status_of(&s, file) == 404) /* a single unit may have come back */
+                ;
+        assert_int_equal(status_of(&s, me), 429);
+        /* Another's requests, and those of nobody, are counted apart. */
+        assert_int_equal(status_of(&s, "GET /healthz HTTP/1.1\r\n"), 200);
+        server_stop(&s);
+}
+
+static void test_one_address_s_requests_are_counted_before_sign_in(void **state) {
+        char token[TOKEN_TEXT_MAX], me[200];
+
+        (void)state;
+        start_with(60000, 600);
+        sign_in(&s, token);
+        ask_until_refused("GET /readyz HTTP/1.1\r\n", 200, 2);
+        /* What is not there, and whoever is nobody, costs as well. */
+        ask_until_none("GET /nothing HTTP/1.1\r\n");
+        ask_until_none("GET /api/me HTTP/1.1\r\n");
+        post(&s, "/api/login", "", "{\"username\":\"ann\",\"password\":\"correct horse\"}", &r);
+        assert_int_equal(r.status, 429);
+        /* Those who are known are not held back by their neighbours. */
+        snprintf(me, sizeof me, "GET /api/me HTTP/1.1\r\nAuthorization: Bearer %s\r\n", token);
+        assert_int_equal(status_of(&s, me), 200);
+        server_stop(&s);
+}
+
+static int begin(void **state) {
+        (void)state;
+        latch_thread_begin("main");
+        return 0;
+}
+
+static int end(void **state) {
+        (void)state;
+        latch_thread_end();
+        return 0;
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_one_user_s_requests_are_counted_over_all_routes),
+                cmocka_unit_test(test_one_address_s_requests_are_counted_before_sign_in),
+        };
+
+        return cmocka_run_group_tests_name("limits", tests, begin, end);
+}
