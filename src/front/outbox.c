@@ -47,6 +47,12 @@ static struct outbox_frame *encode(unsigned opcode, const void *data, size_t n) 
         return f;
 }
 
+static void count(struct outbox *o, struct outbox_frame *f) {
+        f->counted = true;
+        atomic_fetch_add(&o->bytes, f->n);
+        atomic_fetch_add(&o->frames, 1);
+}
+
 static int append(struct outbox *o, struct outbox_frame *f) {
         LATCH_GUARD(outbox, &o->lock);
 
@@ -56,14 +62,12 @@ static int append(struct outbox *o, struct outbox_frame *f) {
                           atomic_load(&o->frames) >= o->limit_frames))
                 return -ENOBUFS;
         o->closed = f->close;
-        f->counted = true;
         if (o->last)
                 o->last->next = f;
         else
                 o->first = f;
         o->last = f;
-        atomic_fetch_add(&o->bytes, f->n);
-        atomic_fetch_add(&o->frames, 1);
+        count(o, f);
         atomic_fetch_add(&o->waiting, 1);
         return 0;
 }
@@ -75,6 +79,14 @@ int outbox_add(struct outbox *o, unsigned opcode, const void *data, size_t n) {
         if (r < 0)
                 free(f);
         return r;
+}
+
+struct outbox_frame *outbox_begun(struct outbox *o, unsigned opcode, const void *data, size_t n) {
+        struct outbox_frame *f = encode(opcode, data, n);
+
+        if (f)
+                count(o, f);
+        return f;
 }
 
 int outbox_close(struct outbox *o, unsigned code, const char *reason) {

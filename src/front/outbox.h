@@ -41,6 +41,10 @@ void outbox_done(struct outbox *o);
 
 /* One whole frame. 0; -ENOBUFS above a limit; -EPIPE the close frame was added already; -ENOMEM. */
 _must_use_ int outbox_add(struct outbox *o, unsigned opcode, const void *data, size_t n);
+/* A frame that has begun to leave while none else was in: it counts like one that was taken. NULL without
+ * memory. */
+_must_use_ struct outbox_frame *outbox_begun(struct outbox *o, unsigned opcode, const void *data,
+                                             size_t n);
 /* The close frame, over any limit. -EPIPE if there is one; -ENOMEM. reason: at most 123 bytes. */
 _must_use_ int outbox_close(struct outbox *o, unsigned code, const char *reason);
 

@@ -26,7 +26,7 @@ static void watch_kernel(struct sock *c, uint64_t now_ns) {
         if (!c->blocked || ioctl(c->fd, SIOCOUTQ, &waiting) < 0)
                 return;
         if (c->waiting_bytes >= 0 && waiting < c->waiting_bytes)
-                c->progress_ns = now_ns;
+                atomic_store(&c->progress_ns, now_ns);
         c->waiting_bytes = waiting;
 }
 
@@ -48,12 +48,14 @@ static uint64_t stalled_since(struct sock *c) {
 
 /* Data waits, in our hands or behind a shut window. */
 static bool waiting(struct pump *p, struct sock *c, uint64_t now_ns) {
-        uint64_t since = stalled_since(c);
+        uint64_t since = stalled_since(c), moved;
 
         watch_kernel(c, now_ns);
         if (!since && !c->blocked)
                 return false;
-        if (now_ns - MAX(since, c->progress_ns) >= p->times.stall_ns)
+        moved = atomic_load(&c->progress_ns); /* maybe just now, later than now_ns */
+        since = MAX(since, moved);
+        if (now_ns > since && now_ns - since >= p->times.stall_ns)
                 sock_close(c, 1008, "no progress");
         return true;
 }

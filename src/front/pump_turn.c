@@ -42,7 +42,7 @@ static size_t account(struct sock *c, size_t n, uint64_t now_ns) {
                 size_t rest = f->n - c->out_at;
 
                 if (f->data)
-                        c->progress_ns = now_ns;
+                        atomic_store(&c->progress_ns, now_ns);
                 if (n < rest) {
                         c->out_at += n;
                         return 0;
@@ -134,7 +134,7 @@ static enum outcome flush(struct pump *p, struct sock *c, uint64_t now_ns) {
                         return lost(c);
                 over = account(c, sent < 0 ? 0 : (size_t)sent, now_ns);
                 if (over)
-                        c->progress_ns = now_ns;
+                        atomic_store(&c->progress_ns, now_ns);
                 if (sent >= 0 && (size_t)sent == total(iov, n)) {
                         if (all)
                                 p->iov_n = 0;
@@ -270,8 +270,11 @@ void pump_turn(struct pump *p, struct sock *c, uint64_t now_ns) {
         p->iov_n = 0;
         if (c->blocked)
                 return; /* EPOLLOUT brings us back */
+        if (!way_take(&c->way))
+                return; /* who has it wakes us */
         collect(c);
         if (flush(p, c, now_ns) == OUT_SENT && !c->close_sent && !c->echo)
                 pour(p, c, now_ns);
         end_if_closed(c);
+        CHECK(!way_leave(&c->way)); /* only we ask */
 }

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "front/direct.h"
 #include "front/pump_private.h"
 
 #define OUTBOX_FRAMES 4096u
@@ -62,20 +64,22 @@ void sock_reclaim(struct registry_item *item) {
 }
 
 int sock_new(const struct sock_options *o, struct sock **ret) {
-        struct sock *c = calloc(1, sizeof *c);
+        struct sock *c = malloc(sizeof *c);
         int r;
 
         if (!c) {
                 fd_close(o->fd);
                 return -ENOMEM;
         }
+        memset(c, 0, offsetof(struct sock, in));
         c->number = o->number;
         c->pump = o->pump;
         c->fd = o->fd;
         c->echo = !o->identity;
         c->waiting_bytes = -1;
         atomic_store(&c->heard_ns, clock_mono_ns());
-        c->progress_ns = c->pinged_ns = clock_mono_ns();
+        c->pinged_ns = clock_mono_ns();
+        atomic_store(&c->progress_ns, c->pinged_ns);
         outbox_init(&c->outbox, o->outbox_bytes, OUTBOX_FRAMES);
         frames_init(&c->frames, o->message_bytes, o->budget);
         if (!c->echo)
@@ -111,8 +115,11 @@ struct sock *sock_unref(struct sock *c) {
 }
 
 void sock_send(struct sock *c, unsigned opcode, const void *data, size_t n) {
-        int r = outbox_add(&c->outbox, opcode, data, n);
+        int r;
 
+        if (direct_send(c, opcode, data, n))
+                return;
+        r = outbox_add(&c->outbox, opcode, data, n);
         if (r == -EPIPE)
                 return;
         if (r < 0) {

@@ -1,6 +1,7 @@
 /* sock.h - one open WebSocket: its port for sessions, its way out, and what is known of its health.
  *
- * Two threads work on it: its own (civetweb's, for the connection's life) reads, the pump writes. Its
+ * Its own thread (civetweb's, for the connection's life) reads. The pump writes, and so does whoever has a
+ * frame while nothing else is on its way (direct.h): one at a time, who has the way (way.h). Its
  * descriptor is a duplicate that belongs to the sock: whatever civetweb closes and hands to the next
  * client, a late write here finds a dead socket and never a stranger's.
  *
@@ -15,13 +16,14 @@
 #include "base/macros.h"
 #include "front/frames.h"
 #include "front/outbox.h"
+#include "front/way.h"
 #include "registry/registry.h"
 #include "session/port.h"
 
 struct pump;
 struct account;
 
-#define SOCK_READ_BYTES 16384u
+#define SOCK_READ_BYTES 32768u /* a message of 16 KiB with its header, and more, in one read */
 #define SOCK_CLOSE_NS   1000000000ull /* how long a close frame may take to leave and be answered */
 
 struct sock {
@@ -45,19 +47,28 @@ struct sock {
 
         /* The connection's own thread. */
         struct frames frames;
-        unsigned char in[SOCK_READ_BYTES];
+
+        /* Of who has the way out. */
+        atomic_uint way;                     /* enum way */
+        struct outbox_frame *out, *out_last; /* under way, the first from out_at */
+        size_t out_at;
+        bool close_sent;
 
         /* The pump's. */
         struct sock *next, *prev; /* all that the pump has */
         struct sock *run_next;    /* the turn that comes */
         struct sock *nap_next;
-        bool attached, running, napping, blocked, dead, close_sent;
-        struct outbox_frame *out, *out_last; /* on their way, the first from out_at */
-        size_t out_at;
+        bool attached, running, napping, blocked, dead;
         unsigned next_viewer; /* whose turn it is among the channels */
         uint8_t last_kind;    /* of the chunk that was taken last */
-        uint64_t nap_until_ns, close_until_ns, pinged_ns, progress_ns;
+        uint64_t nap_until_ns, close_until_ns, pinged_ns;
         int waiting_bytes; /* in the kernel, when last looked at while blocked; -1 unknown */
+
+        _Atomic uint64_t progress_ns; /* any thread: data has left */
+
+        /* The connection's own thread. The last, for it is not cleared: what was never read into takes no
+         * memory. */
+        unsigned char in[SOCK_READ_BYTES];
 };
 
 struct sock_options {
@@ -82,7 +93,7 @@ DEFINE_CLEANUP(struct sock, sock_unref)
 /* For registry_new: what frees a sock. */
 void sock_reclaim(struct registry_item *item);
 
-/* Any thread. Queue a frame; one that does not fit closes the socket with 1008. */
+/* Any thread. Send a frame, or queue it; one that does not fit closes the socket with 1008. */
 void sock_send(struct sock *c, unsigned opcode, const void *data, size_t n);
 /* Any thread. Say goodbye; the first one counts. reason: at most 123 bytes. */
 void sock_close(struct sock *c, unsigned code, const char *reason);

@@ -30,6 +30,9 @@ _must_use_ int front_civet(const struct server *s, unsigned threads, uint64_t de
 _must_use_ int front_nginx(const struct server *s, uint64_t deadline_ns, struct front_peer *ret);
 void front_peer_done(struct front_peer *p);
 
+/* What a process has used of the processors, ns. 0: it is gone. */
+uint64_t front_cpu_ns(pid_t pid);
+
 /* A blocking connection whose reads and writes give up after a while. */
 _must_use_ int front_connect(const struct site *site, uint64_t deadline_ns, int *ret);
 _must_use_ int front_send(int fd, const void *data, size_t n);

@@ -29,6 +29,7 @@ struct side {
         struct line lines[LINES];
         const struct front_frame *frame;
         int epoll_fd;
+        pid_t pid; /* of the server */
         unsigned under_way;
         double *us; /* the times of the slice */
         size_t n;
@@ -61,11 +62,11 @@ static int open_line(struct side *s, const struct site *site, uint64_t deadline_
         return r;
 }
 
-static int side_open(struct side *s, const struct site *site, const struct front_frame *frame,
-                     const struct bench_options *o) {
+static int side_open(struct side *s, const struct site *site, pid_t pid,
+                     const struct front_frame *frame, const struct bench_options *o) {
         int r = 0;
 
-        *s = (struct side){.frame = frame, .slice_ns = o->quick ? QUICK_NS : SLICE_NS};
+        *s = (struct side){.frame = frame, .pid = pid, .slice_ns = o->quick ? QUICK_NS : SLICE_NS};
         for (size_t i = 0; i < LINES; i++)
                 s->lines[i].fd = -1;
         s->us = calloc(SAMPLES, sizeof *s->us);
@@ -110,7 +111,7 @@ static int on_line(struct side *s, struct line *l, uint64_t until_ns) {
 
 static int turn(void *side, double to[PAIRS_VALUES]) {
         struct side *s = side;
-        uint64_t began = clock_mono_ns(), until = began + s->slice_ns;
+        uint64_t began = clock_mono_ns(), until = began + s->slice_ns, cpu = front_cpu_ns(s->pid);
         struct stats us;
         int r = 0;
 
@@ -130,6 +131,7 @@ static int turn(void *side, double to[PAIRS_VALUES]) {
         us = stats_of(s->us, s->n);
         to[1] = us.p50;
         to[2] = us.p99;
+        to[3] = s->n ? (double)(front_cpu_ns(s->pid) - cpu) / 1e3 / (double)s->n : 0;
         return r;
 }
 
@@ -140,8 +142,8 @@ int front_echo(struct front_run *run, const char *name, size_t bytes) {
         const struct pairs_plan plan = {
                 .name = name,
                 .peer = "civetweb's own echo",
-                .values = 3,
-                .names = {"round_trips_per_s", "p50_us", "p99_us"},
+                .values = 4,
+                .names = {"round_trips_per_s", "p50_us", "p99_us", "cpu_us"},
                 .ours = turn,
                 .bare = turn,
                 .ours_side = &ours,
@@ -154,9 +156,9 @@ int front_echo(struct front_run *run, const char *name, size_t bytes) {
 
         if (r < 0)
                 return r;
-        r = side_open(&ours, &run->server->site, &frame, o);
+        r = side_open(&ours, &run->server->site, run->server->latchd.pid, &frame, o);
         if (r == 0) {
-                r = side_open(&bare, &run->civet.site, &frame, o);
+                r = side_open(&bare, &run->civet.site, run->civet.process.pid, &frame, o);
                 if (r == 0)
                         r = pairs_run(&plan, o->json);
                 side_done(&bare);

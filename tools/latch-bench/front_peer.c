@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -111,6 +112,15 @@ int front_nginx(const struct server *s, uint64_t deadline_ns, struct front_peer 
         else
                 process_end(&p.process);
         return r;
+}
+
+uint64_t front_cpu_ns(pid_t pid) {
+        struct timespec t;
+        clockid_t clock;
+
+        if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) < 0)
+                return 0;
+        return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 /* The end of stdin is civet-echo's. nginx has none, and nothing to lose. */

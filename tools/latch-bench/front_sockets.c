@@ -21,6 +21,7 @@
 
 struct upgrades {
         const struct site *site;
+        pid_t pid;
         unsigned batches;
         uint64_t deadline_ns;
 };
@@ -58,7 +59,7 @@ static int batch(const struct upgrades *u) {
 
 static int upgrade_turn(void *side, double to[PAIRS_VALUES]) {
         const struct upgrades *u = side;
-        uint64_t began = clock_mono_ns();
+        uint64_t began = clock_mono_ns(), cpu = front_cpu_ns(u->pid);
 
         for (unsigned i = 0; i < u->batches; i++) {
                 int r = batch(u);
@@ -66,19 +67,21 @@ static int upgrade_turn(void *side, double to[PAIRS_VALUES]) {
                         return r;
         }
         to[0] = u->batches * AT_ONCE / ((double)(clock_mono_ns() - began) / 1e9);
+        to[1] = (double)(front_cpu_ns(u->pid) - cpu) / 1e3 / (u->batches * AT_ONCE);
         return 0;
 }
 
 int front_upgrades(struct front_run *run) {
         const struct bench_options *o = run->options;
         unsigned batches = o->quick ? 2 : BATCHES;
-        struct upgrades ours = {&run->server->site, batches, o->deadline_ns},
-                        bare = {&run->civet.site, batches, o->deadline_ns};
+        struct upgrades ours = {&run->server->site, run->server->latchd.pid, batches,
+                                o->deadline_ns},
+                        bare = {&run->civet.site, run->civet.process.pid, batches, o->deadline_ns};
         const struct pairs_plan plan = {
                 .name = "upgrades",
                 .peer = "civetweb's own echo",
-                .values = 1,
-                .names = {"upgrades_per_s"},
+                .values = 2,
+                .names = {"upgrades_per_s", "cpu_us"},
                 .ours = upgrade_turn,
                 .bare = upgrade_turn,
                 .ours_side = &ours,

@@ -10,7 +10,7 @@
 
 #include "base/macros.h"
 
-#define PAIRS_VALUES 3u    /* that one turn can measure */
+#define PAIRS_VALUES 4u    /* that one turn can measure */
 #define PAIRS_ROUNDS 1000u /* at most */
 
 /* One turn of a side: sets to[]. 0 or -errno. */
