@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "front/pump_private.h"
+#include "front/way.h"
 
 enum { OP_CLOSE = 8 };
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "front/way.h"
 #include "session/viewer.h"
 
 #define LATCH_HEADER 16u /* of a binary frame of latch.v1 */

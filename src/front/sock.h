@@ -16,7 +16,6 @@
 #include "base/macros.h"
 #include "front/frames.h"
 #include "front/outbox.h"
-#include "front/way.h"
 #include "registry/registry.h"
 #include "session/port.h"
 

@@ -4,6 +4,7 @@
 #include "fixture.h"
 
 #include "front/direct.h"
+#include "front/way.h"
 
 #define SENDERS   4
 #define MESSAGES  3000u
