@@ -4,7 +4,7 @@
  * an error that names the key; the caller exits with 78 (EX_CONFIG). Command line wins over file wins
  * over default. docs/configuration.md is the published list and is compared with the table by a test.
  *
- * A setting is live exactly if its field here is _Atomic (a number of 4 or 8 bytes): a reload may change it
+ * A setting is live exactly if its field here is _Atomic (bool, or a number of 4 or 8 bytes): a reload may change it
  * under everybody's eyes. Who needs a value twice reads it once; two live settings may be of two reloads.
  * All else waits for the next start.
  *
@@ -63,7 +63,7 @@ struct config {
         char bwrap[256];  /* path of bubblewrap */
         char python[256]; /* path of the interpreter inside the cage */
         /* [diagnostics] */
-        bool echo; /* GET /v1/echo */
+        _Atomic bool echo; /* GET /v1/echo */
 
         /* Command line only. */
         char port_file[512]; /* "" or where HOST:PORT is written */

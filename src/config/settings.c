@@ -71,7 +71,8 @@ static bool system_user(const char *value) {
 }
 
 #define LIVE(f)                                                                                    \
-        _Generic(&((struct config *)0)->f, _Atomic unsigned *: true, _Atomic uint64_t *: true,     \
+        _Generic(&((struct config *)0)->f, _Atomic bool *: true, _Atomic unsigned *: true,         \
+                         _Atomic uint64_t *: true,                                                 \
                          default: false)
 #define FIELD(f)                                                                                   \
         .offset = offsetof(struct config, f), .size = sizeof(((struct config *)0)->f),             \
@@ -242,9 +243,10 @@ static int set_number(const struct setting *s, const char *value, void *field) {
 }
 _Static_assert(sizeof(size_t) == sizeof(uint64_t) && sizeof(uid_t) == sizeof(unsigned),
                "numbers are written by their size");
-_Static_assert(sizeof(_Atomic uint64_t) == sizeof(uint64_t) &&
+_Static_assert(sizeof(_Atomic bool) == sizeof(bool) &&
+                       sizeof(_Atomic uint64_t) == sizeof(uint64_t) &&
                        sizeof(_Atomic unsigned) == sizeof(unsigned),
-               "a live number is stored as a plain one");
+               "a live value is stored as a plain one");
 
 static int set_text(const struct setting *s, const char *value, char *field) {
         if (strlen(value) > SETTING_TEXT_MAX || strlen(value) >= s->size)
@@ -273,7 +275,7 @@ int setting_set(const struct setting *s, const char *value, struct config *c) {
         case SETTING_YESNO:
                 if (!str_eq(value, "yes") && !str_eq(value, "no"))
                         return -EINVAL;
-                *(bool *)field = str_eq(value, "yes");
+                __atomic_store_n((bool *)field, str_eq(value, "yes"), __ATOMIC_RELAXED);
                 return 0;
         }
         CHECK(false);
@@ -294,6 +296,9 @@ void setting_get(const struct setting *s, const struct config *c, char to[SETTIN
         case SETTING_NUMBER: snprintf(to, size, "%" PRIu64, get_number(s, field)); return;
         case SETTING_TEXT: snprintf(to, size, "%s", (const char *)field); return;
         case SETTING_LEVEL: snprintf(to, size, "%s", levels[get_number(s, field)]); return;
-        case SETTING_YESNO: snprintf(to, size, "%s", *(const bool *)field ? "yes" : "no"); return;
+        case SETTING_YESNO:
+                snprintf(to, size, "%s",
+                         __atomic_load_n((const bool *)field, __ATOMIC_RELAXED) ? "yes" : "no");
+                return;
         }
 }

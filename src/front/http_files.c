@@ -17,6 +17,7 @@
 #include "front/front_private.h"
 #include "front/peer.h"
 #include "front/routes.h"
+#include "front/uri.h"
 #include "workspace/workspace.h"
 
 #define PIECE_BYTES 65536u
@@ -27,36 +28,6 @@
         "Content-Security-Policy: sandbox; default-src 'none'\r\n"                                 \
         "Cross-Origin-Resource-Policy: same-origin\r\n"                                            \
         "Accept-Ranges: bytes\r\nCache-Control: no-cache\r\n"
-
-static int hex(char c) {
-        return c >= '0' && c <= '9'   ? c - '0'
-               : c >= 'a' && c <= 'f' ? c - 'a' + 10
-               : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                      : -1;
-}
-
-/* RFC 3986 2.1. NULL: a broken %XX, a NUL, or too long. '+' is a plus. */
-static char *decode(const char *s) {
-        char *path = calloc(1, strlen(s) + 1);
-        size_t n = 0;
-
-        for (; path && *s; s++) {
-                int c = (unsigned char)*s;
-
-                if (c == '%') {
-                        int high = hex(s[1]), low = high < 0 ? -1 : hex(s[2]);
-
-                        if (low < 0 || high * 16 + low == 0) {
-                                free(path);
-                                return NULL;
-                        }
-                        c = high * 16 + low;
-                        s += 2;
-                }
-                path[n++] = (char)c;
-        }
-        return path;
-}
 
 struct target {
         char *path;
@@ -73,7 +44,7 @@ static bool target_open(struct request *r, struct target *t) {
         const struct account *a = r->identity->account;
         int e;
 
-        t->path = decode(r->rest);
+        t->path = uri_decode(r->rest);
         e = !t->path ? -EINVAL : workspace_path_check(t->path, strlen(t->path));
         if (e == 0)
                 e = workspace_open(r->front->deps.config->data, a->name, a->uid, &t->ws);

@@ -7,6 +7,7 @@
 #include "base/macros.h"
 #include "base/str.h"
 
+#define COOKIE        "latch_session="
 #define URI_MAX       (3u * 4096u + 256u) /* a whole path, every byte of it as %XX */
 #define HOST_MAX      255u
 #define LENGTH_DIGITS 15u
@@ -180,4 +181,23 @@ bool judge_same_site(const struct mg_request_info *ri, bool unsafe, const char *
         if (unsafe && !origin)
                 return false;
         return !site || strcasecmp(site, "cross-site") != 0;
+}
+
+bool judge_cookie(const char *header, char *to, size_t size) {
+        while (header && *header) {
+                size_t n;
+
+                header += strspn(header, " \t;");
+                n = strcspn(header, ";");
+                if (n > strlen(COOKIE) && !strncmp(header, COOKIE, strlen(COOKIE))) {
+                        n -= strlen(COOKIE);
+                        if (n >= size)
+                                return false;
+                        memcpy(to, header + strlen(COOKIE), n);
+                        to[n] = '\0';
+                        return true;
+                }
+                header += n;
+        }
+        return false;
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <civetweb.h>
 
@@ -36,3 +37,6 @@ bool judge_origin(const char *origin, const char *host, const char *public_url);
 
 /* Whether a comma-separated list names this token, without regard to case. */
 bool judge_lists(const char *list, const char *token);
+
+/* Our cookie's value in a Cookie header (RFC 6265 4.2.1). False: there is none, or it is too long for to. */
+bool judge_cookie(const char *header, char *to, size_t size);

@@ -15,8 +15,6 @@
 #include "front/routes.h"
 #include "front/ws.h"
 
-#define COOKIE "latch_session="
-
 void serve_begin(struct front *f, struct mg_connection *conn, const struct mg_request_info *ri,
                  struct request *ret) {
         *ret = (struct request){
@@ -44,33 +42,13 @@ void serve_log(const struct request *r) {
                   LOG_S("address", r->address));
 }
 
-/* One cookie of a Cookie header (RFC 6265 4.2.1). False: none, or too long to be a token. */
-static bool cookie(const char *header, char to[TOKEN_TEXT_MAX]) {
-        while (header && *header) {
-                size_t n;
-
-                header += strspn(header, " \t;");
-                n = strcspn(header, ";");
-                if (n > strlen(COOKIE) && !strncmp(header, COOKIE, strlen(COOKIE))) {
-                        n -= strlen(COOKIE);
-                        if (n >= TOKEN_TEXT_MAX)
-                                return false;
-                        memcpy(to, header + strlen(COOKIE), n);
-                        to[n] = '\0';
-                        return true;
-                }
-                header += n;
-        }
-        return false;
-}
-
 /* RFC 6750 2.1; a bearer token goes before the cookie, and a bad one is not saved by it. */
 static bool token_of(struct request *r, char to[TOKEN_TEXT_MAX]) {
         const char *authorization = http_header(r, "Authorization");
 
         if (!authorization) {
                 r->by_cookie = true;
-                return cookie(http_header(r, "Cookie"), to);
+                return judge_cookie(http_header(r, "Cookie"), to, TOKEN_TEXT_MAX);
         }
         return !strncasecmp(authorization, "Bearer ", 7) &&
                str_copy(to, TOKEN_TEXT_MAX, authorization + 7 + strspn(authorization + 7, " ")) ==

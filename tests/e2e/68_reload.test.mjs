@@ -1,7 +1,10 @@
 // Settings read again by a server at work: live ones at once, others named, a broken file not at all.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import test from 'node:test';
+
+import WebSocket from 'ws';
 
 import { configText, startServer, until } from './lib.mjs';
 
@@ -87,6 +90,23 @@ test('a limit counts from then on', async (t) => {
   assert.equal((await s.ctl(['reload'])).code, 0);
   await (await s.client(ann)).attach(shell.session);
   await c.write('home/big', 'x'.repeat(4097));
+});
+
+test('the echo is switched on and off', async (t) => {
+  const s = await startServer(t);
+  const status = async () => (await s.fetch('/v1/echo')).status;
+  assert.equal(await status(), 404);
+  writeConfig(s, { diagnostics: { echo: 'yes' } });
+  assert.equal((await s.ctl(['reload'])).stdout, 'diagnostics.echo: no -> yes\n');
+  assert.notEqual(await status(), 404);
+  const echo = new WebSocket(s.url.replace('http', 'ws') + '/v1/echo');
+  await once(echo, 'open');
+  writeConfig(s, {});
+  assert.equal((await s.ctl(['reload'])).code, 0);
+  assert.equal(await status(), 404);
+  echo.send('still there'); // a socket that is open stays
+  assert.equal((await once(echo, 'message'))[0].toString(), 'still there');
+  echo.terminate();
 });
 
 test('what takes a restart is named, each time, and waits', async (t) => {

@@ -241,6 +241,33 @@ static void test_lists(void **state) {
         assert_false(judge_lists(NULL, "b"));
 }
 
+static void test_one_cookie_is_ours(void **state) {
+        static const struct {
+                const char *header, *value;
+        } cases[] = {
+                {"latch_session=abc", "abc"},
+                {"a=b; latch_session=abc", "abc"},
+                {"a=b;latch_session=abc;c", "abc"},
+                {"latch_session=1234567", "1234567"},
+                {"latch_session=12345678", NULL},
+                {"latch_session=", NULL},
+                {"xlatch_session=abc", NULL},
+                {"latch_sessio=abc", NULL},
+                {"; ;latch_session=a", "a"},
+                {"", NULL},
+                {NULL, NULL},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+                char to[8] = "";
+
+                assert_int_equal(judge_cookie(cases[i].header, to, sizeof to),
+                                 cases[i].value != NULL);
+                assert_string_equal(to, cases[i].value ? cases[i].value : "");
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_methods_and_versions),
@@ -250,6 +277,7 @@ int main(void) {
                 cmocka_unit_test(test_upgrades),
                 cmocka_unit_test(test_origins),
                 cmocka_unit_test(test_same_site),
+                cmocka_unit_test(test_one_cookie_is_ours),
                 cmocka_unit_test(test_lists),
         };
 

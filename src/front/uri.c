@@ -1,0 +1,34 @@
+/* The contract is in front/uri.h. */
+#include "front/uri.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int hex(char c) {
+        return c >= '0' && c <= '9'   ? c - '0'
+               : c >= 'a' && c <= 'f' ? c - 'a' + 10
+               : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                      : -1;
+}
+
+char *uri_decode(const char *s) {
+        char *path = calloc(1, strlen(s) + 1);
+        size_t n = 0;
+
+        for (; path && *s; s++) {
+                int c = (unsigned char)*s;
+
+                if (c == '%') {
+                        int high = hex(s[1]), low = high < 0 ? -1 : hex(s[2]);
+
+                        if (low < 0 || high * 16 + low == 0) {
+                                free(path);
+                                return NULL;
+                        }
+                        c = high * 16 + low;
+                        s += 2;
+                }
+                path[n++] = (char)c;
+        }
+        return path;
+}
