@@ -11,6 +11,7 @@
         X(registry, LATCH_ALONE)      /* one registry's writers: check, publish, count */          \
         X(pool, LATCH_ALONE)          /* queues, turns and strands of the worker pool */           \
         X(auth_gate, LATCH_ALONE)     /* how many password hashes run, who waits */                \
+        X(auth_tickets, LATCH_ALONE)  /* how many tickets each user drew, which are spent */       \
         X(auth_attempts, LATCH_ALONE) /* failed sign-ins by address and name */                    \
         X(session, LATCH_ALONE)       /* one session: state, driver, viewers, gate */              \
         X(port, LATCH_ALONE)          /* one socket's channel table */                             \

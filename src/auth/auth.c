@@ -14,6 +14,7 @@
 #include "auth/gcra.h"
 #include "auth/token.h"
 #include "base/clock.h"
+#include "base/random.h"
 #include "latch/lock.h"
 
 #define LINKS_PER_USER 8u
@@ -30,6 +31,9 @@ int auth_new(struct store *store, const struct config *config, struct auth **ret
                 a->store = store;
                 a->config = config;
                 password_decoy(a->decoy);
+                latch_mutex_init(&a->tickets, LATCH_CLASS_auth_tickets);
+                random_bytes(a->ticket_key, sizeof a->ticket_key);
+                a->ticket_ms = TICKET_LIFETIME_S * 1000;
                 atomic_init(&a->purge_ns, clock_mono_ns() + PURGE_EVERY_NS);
                 r = people_tables_new(a);
         }
@@ -56,6 +60,7 @@ struct auth *auth_free(struct auth *a) {
         gate_free(a->gate);
         attempts_free(a->attempts);
         attempts_free(a->addresses);
+        latch_mutex_done(&a->tickets);
         free(a);
         return NULL;
 }

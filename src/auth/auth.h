@@ -16,6 +16,7 @@
 
 #include "base/macros.h"
 #include "config/config.h"
+#include "latch/lock.h"
 #include "pool/pool.h"
 #include "registry/registry.h"
 #include "store/store.h"
@@ -32,6 +33,9 @@ struct account {
         atomic_size_t requested;      /* bytes of requests received and not answered; rpc's */
         /* GCRA: theoretical arrival times of the next run and the next request, monotonic */
         _Atomic uint64_t runs_tat_ns, requests_tat_ns;
+        uint64_t tickets_made LATCH_GUARDED_BY(auth_tickets);
+        uint64_t tickets_spent LATCH_GUARDED_BY(
+                auth_tickets); /* bit n: the n-th before the newest */
 };
 
 struct identity {
@@ -83,6 +87,16 @@ _must_use_ int auth_sign_out(struct auth *a,
 /* Who this token is: reads memory, and asks the store for one that it does not know. 0 and a reference;
  * -EACCES it is none, expired or revoked; -errno of the store (an answer of 503, never of 401). */
 _must_use_ int auth_authenticate(struct auth *a, const char *token, struct identity **ret);
+
+/* A ticket stands for a token on one socket, once, for TICKET_LIFETIME_S, and ends with the token. Of one
+ * user's the newest AUTH_TICKETS_AT_ONCE are good. */
+#define TICKET_TEXT_MAX      128
+#define TICKET_LIFETIME_S    30u
+#define AUTH_TICKETS_AT_ONCE 64u
+void auth_make_ticket(struct auth *a, struct identity *i, char ret[TICKET_TEXT_MAX]);
+/* Spends it. 0 and a reference; -EACCES it is none, spent, too old, or its token has ended; -errno of the
+ * store. */
+_must_use_ int auth_redeem(struct auth *a, const char *ticket, struct identity **ret);
 
 /* The host uid that a user's files and programs have: the user's own where this process may give files
  * away (root, or CAP_CHOWN), else the process's. What workspace_make_user wants; account.uid is it. */

@@ -18,7 +18,10 @@ struct auth {
         struct attempts *attempts;     /* failed sign-ins */
         struct attempts *addresses;    /* requests without an identity */
         char decoy[PASSWORD_HASH_MAX]; /* fixed: what unknown names are checked against */
-        _Atomic uint64_t purge_ns;     /* monotonic: when expired tokens are removed next */
+        struct latch_mutex tickets;
+        unsigned char ticket_key[32]; /* fixed: crypto_generichash_KEYBYTES */
+        unsigned ticket_ms;           /* fixed: how long one is good */
+        _Atomic uint64_t purge_ns;    /* monotonic: when expired tokens are removed next */
 };
 
 _must_use_ int people_tables_new(struct auth *a); /* 0, -ENOMEM */

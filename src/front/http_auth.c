@@ -134,6 +134,16 @@ void http_renew(struct request *r) {
                 answer_grant(r, &grant);
 }
 
+void http_ticket(struct request *r) {
+        char ticket[TICKET_TEXT_MAX];
+
+        auth_make_ticket(r->front->deps.auth, r->identity, ticket);
+        http_json(r, 200,
+                  json_pack("{s:s,s:i}", "ticket", ticket, "expires_in", (int)TICKET_LIFETIME_S),
+                  NULL);
+        explicit_bzero(ticket, sizeof ticket);
+}
+
 static json_t *limits_of(const struct config *c) {
         return json_pack(
                 "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "message_bytes",

@@ -14,6 +14,7 @@ const struct route routes[] = {
         {"/api/login",   METHOD_POST,   WHO_ANYONE,      false, 5, BODY_SMALL, http_login},
         {"/api/logout",  METHOD_POST,   WHO_SIGNED_IN,   false, 1, BODY_SMALL, http_logout},
         {"/api/renew",   METHOD_POST,   WHO_SIGNED_IN,   false, 5, BODY_SMALL, http_renew},
+        {"/api/tickets", METHOD_POST,   WHO_SIGNED_IN,   false, 1, BODY_SMALL, http_ticket},
         {"/api/me",      READ,          WHO_SIGNED_IN,   false, 5, BODY_NONE,  http_me},
         {"/api/files/",  READ,          WHO_SIGNED_IN,   false, 2, BODY_NONE,  http_files_get},
         {"/api/files/",  METHOD_PUT,    WHO_SIGNED_IN,   false, 5, BODY_FILE,  http_files_put},

@@ -66,6 +66,7 @@ void route_allow(unsigned allowed, char to[ROUTE_ALLOW_MAX]);
 void http_login(struct request *r); /* http_auth.c */
 void http_logout(struct request *r);
 void http_renew(struct request *r);
+void http_ticket(struct request *r);
 void http_me(struct request *r);
 void http_files_get(struct request *r); /* http_files.c; HEAD, too */
 void http_files_put(struct request *r);

@@ -74,14 +74,42 @@ static bool pay(struct request *r, unsigned units) {
         return false;
 }
 
-/* False: it was answered. */
-static bool identify(struct request *r) {
-        char token[TOKEN_TEXT_MAX] = "";
+/* What follows ticket= in the query of a socket's beginning; anywhere else it is no sign-in. */
+static bool ticket_of(const struct request *r, char to[TICKET_TEXT_MAX]) {
+        const char *query = r->ri->query_string;
+        static const char name[] = "ticket=";
+
+        if (!r->route->socket || !judge_wants_socket(r->ri) || http_header(r, "Authorization"))
+                return false;
+        while (query && !str_starts(query, name)) {
+                query = strchr(query, '&');
+                query = query ? query + 1 : NULL;
+        }
+        if (!query)
+                return false;
+        query += strlen(name);
+        size_t n = strcspn(query, "&");
+        snprintf(to, TICKET_TEXT_MAX, "%.*s", (int)MIN(n, (size_t)TICKET_TEXT_MAX), query);
+        return true;
+}
+
+static int authenticate(struct request *r) {
+        struct auth *auth = r->front->deps.auth;
+        char ticket[TICKET_TEXT_MAX], token[TOKEN_TEXT_MAX] = "";
         int e = -EACCES;
 
+        if (ticket_of(r, ticket))
+                return auth_redeem(auth, ticket, &r->identity);
         if (token_of(r, token))
-                e = auth_authenticate(r->front->deps.auth, token, &r->identity);
+                e = auth_authenticate(auth, token, &r->identity);
         explicit_bzero(token, sizeof token);
+        return e;
+}
+
+/* False: it was answered. */
+static bool identify(struct request *r) {
+        int e = authenticate(r);
+
         if (e == -EACCES && pay(r, 1))
                 http_error_more(r, 401, "unauthorized", "sign in first",
                                 "WWW-Authenticate: Bearer realm=\"latch\"\r\n");

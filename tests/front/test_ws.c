@@ -44,6 +44,40 @@ static void test_hello_comes_first(void **state) {
         wait_for(open_sockets() == 0);
 }
 
+static void take_ticket(const char *headers, char to[512]) {
+        post(&s, "/api/tickets", headers, "", &r);
+        assert_int_equal(r.status, 200);
+        const char *p = strstr(r.body, "\"ticket\":\"");
+        assert_non_null(p);
+        p += strlen("\"ticket\":\"");
+        snprintf(to, 512, "/v1/ws?since=0&ticket=%.*s&x=y", (int)strcspn(p, "\""), p);
+        assert_non_null(strstr(r.body, "\"expires_in\":30"));
+}
+
+static void test_a_ticket_opens_one_socket(void **state) {
+        char path[512], cookie[512];
+
+        (void)state;
+        take_ticket(bearer, path);
+        assert_int_equal(upgrade(path, ""), 101);
+        assert_int_equal(upgrade(path, ""), 401);
+        /* No cookie is used, so a page's origin does not matter; and no cookie saves a bad ticket. */
+        take_ticket(bearer, path);
+        assert_int_equal(upgrade(path, "Origin: http://elsewhere.example\r\n"), 101);
+        snprintf(cookie, sizeof cookie, "Cookie: latch_session=%s\r\nOrigin: http://%s\r\n", token,
+                 s.address);
+        assert_int_equal(upgrade(path, cookie), 401);
+        /* Not a sign-in for anything else. */
+        take_ticket(bearer, path);
+        snprintf(cookie, sizeof cookie, "GET /api/me%s HTTP/1.1\r\n", strchr(path, '?'));
+        assert_int_equal(status_of(&s, cookie), 401);
+        assert_int_equal(upgrade("/v1/ws?ticket=", ""), 401);
+        assert_int_equal(upgrade("/v1/ws?noticket=x", ""), 401);
+        post(&s, "/api/tickets", "", "", &r);
+        assert_int_equal(r.status, 401);
+        wait_for(open_sockets() == 0);
+}
+
 static void test_refusals_are_answers_with_a_body(void **state) {
         static const char key[] = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
         char long_key[256], cookie[512];
@@ -397,6 +431,7 @@ static int tear_down(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_hello_comes_first),
+                cmocka_unit_test(test_a_ticket_opens_one_socket),
                 cmocka_unit_test(test_refusals_are_answers_with_a_body),
                 cmocka_unit_test(test_the_subprotocol_is_this_clients_own),
                 cmocka_unit_test(test_limits_of_sockets),
