@@ -10,11 +10,12 @@
 #define LATCH_CLASSES(X)                                                                           \
         X(registry, LATCH_ALONE)      /* one registry's writers: check, publish, count */          \
         X(pool, LATCH_ALONE)          /* queues, turns and strands of the worker pool */           \
+        X(audit, LATCH_ALONE)         /* audit events that wait to be written */                   \
         X(auth_gate, LATCH_ALONE)     /* how many password hashes run, who waits */                \
         X(auth_tickets, LATCH_ALONE)  /* how many tickets each user drew, which are spent */       \
         X(auth_attempts, LATCH_ALONE) /* failed sign-ins by address and name */                    \
         X(session, LATCH_ALONE)       /* one session: state, driver, viewers, gate */              \
         X(port, LATCH_ALONE)          /* one socket's channel table */                             \
         X(outbox, LATCH_ALONE)        /* one socket's queue of frames not yet sent */              \
-        X(lobby, LATCH_ALONE)         /* who has connected and not asked for anything yet */          \
+        X(lobby, LATCH_ALONE)         /* who has connected and not asked for anything yet */       \
         X(conns, LATCH_ALONE)         /* deadlines of clients that send slowly */

@@ -2,9 +2,9 @@
 #include "api/api.h"
 
 int api_add(struct rpc *rpc, const struct api_deps *deps) {
-        int r = api_files_add(rpc, deps->config);
+        int r = api_files_add(rpc, deps);
 
         if (r == 0)
-                r = api_sessions_add(rpc, deps->sessions, deps->config);
+                r = api_sessions_add(rpc, deps);
         return r;
 }

@@ -9,15 +9,19 @@
 #include "rpc/rpc.h"
 #include "session/session.h"
 
-struct api_deps { /* all outlive the rpc; nothing is asked of them before a method is called */
+struct audit;
+
+/* All of it outlives the rpc, this struct, too: it is the context of the fs.* methods. Nothing is asked of it
+ * before a method is called. */
+struct api_deps {
         const struct config *config;
         struct sessions *sessions;
+        struct audit *audit;
 };
 
 /* Every group there is: what a server has, and what latch-routes prints. 0, -ENOMEM. */
 _must_use_ int api_add(struct rpc *rpc, const struct api_deps *deps);
 
 /* The groups. */
-_must_use_ int api_files_add(struct rpc *rpc, const struct config *config);
-_must_use_ int api_sessions_add(struct rpc *rpc, struct sessions *sessions,
-                                const struct config *config);
+_must_use_ int api_files_add(struct rpc *rpc, const struct api_deps *deps);
+_must_use_ int api_sessions_add(struct rpc *rpc, const struct api_deps *deps);

@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "api/api.h"
+#include "audit/audit.h"
 #include "base/base64.h"
 #include "base/str.h"
 #include "workspace/workspace.h"
@@ -16,6 +17,12 @@ static const char *text_param(const struct rpc_request *r, const char *name) {
 
 static bool flag_param(const struct rpc_request *r, const char *name) {
         return json_is_true(json_object_get(r->params, name));
+}
+
+static const struct config *config_of(const struct rpc_request *r) {
+        const struct api_deps *deps = rpc_context(r);
+
+        return deps->config;
 }
 
 /* Where the table's words would not say enough. */
@@ -32,7 +39,7 @@ static int fail(struct rpc_request *r, int error) {
 }
 
 static int open_workspace(const struct rpc_request *r, struct workspace **ret) {
-        const struct config *config = rpc_context(r);
+        const struct config *config = config_of(r);
 
         return workspace_open(config->data, r->account->name, r->account->uid, ret);
 }
@@ -82,7 +89,7 @@ static int list_json(const struct workspace_stat *list, size_t n, json_t **ret) 
 static int fs_list(struct rpc_request *r, json_t **ret) {
         _cleanup_(workspace_closep) struct workspace *w = NULL;
         _cleanup_(freep) struct workspace_stat *list = NULL;
-        const struct config *config = rpc_context(r);
+        const struct config *config = config_of(r);
         unsigned most = config->list_entries;
         size_t n, left_out;
         int e = open_workspace(r, &w);
@@ -92,6 +99,19 @@ static int fs_list(struct rpc_request *r, json_t **ret) {
         if (e == -EFBIG)
                 return rpc_fail(r, e, NULL, "the folder has more than %u entries", most);
         return e < 0 ? fail(r, e) : list_json(list, n, ret);
+}
+
+/* What a user changed, or tried to. to: of a rename, or NULL. */
+static void note(const struct rpc_request *r, const char *what, const char *path, const char *to,
+                 int error) {
+        const struct api_deps *deps = rpc_context(r);
+        _cleanup_(freep) char *both = to ? str_printf("%s -> %s", path, to) : NULL;
+
+        audit_note(deps->audit, &(struct audit_event){.what = what,
+                                                      .user = r->account->name,
+                                                      .address = r->port->address,
+                                                      .object = both ? both : path,
+                                                      .error = error});
 }
 
 /* A NUL is UTF-8, but a file that has one is no text, and many readers of JSON refuse it. */
@@ -111,7 +131,7 @@ static int content_json(const char *data, size_t n, json_t **ret_data, const cha
 /* Never less than was asked for without a word: an editor would save the rest away. */
 static int read_whole(struct rpc_request *r, struct workspace *w, char **ret, size_t *ret_n,
                       struct workspace_stat *ret_stat) {
-        const struct config *config = rpc_context(r);
+        const struct config *config = config_of(r);
         const json_t *length = json_object_get(r->params, "length");
         uint64_t offset = (uint64_t)json_integer_value(json_object_get(r->params, "offset"));
         uint64_t wanted = length ? (uint64_t)json_integer_value(length) : UINT64_MAX;
@@ -150,7 +170,7 @@ static int fs_read(struct rpc_request *r, json_t **ret) {
 /* *ret_data is what to write; *ret_own is memory to be freed, or NULL. */
 static int decode_data(struct rpc_request *r, const char **ret_data, size_t *ret_n,
                        char **ret_own) {
-        const struct config *config = rpc_context(r);
+        const struct config *config = config_of(r);
         const size_t most = config->file_bytes;
         const json_t *data = json_object_get(r->params, "data");
         const char *encoding = text_param(r, "encoding");
@@ -185,6 +205,7 @@ static int fs_write(struct rpc_request *r, json_t **ret) {
         if (e == 0)
                 e = workspace_write(w, text_param(r, "path"), data, n, text_param(r, "if_match"),
                                     &st);
+        note(r, "fs.write", text_param(r, "path"), NULL, e);
         if (e < 0)
                 return fail(r, e);
         return give(json_pack("{s:I, s:s}", "size", (json_int_t)st.size, "etag", st.etag), ret);
@@ -197,6 +218,7 @@ static int fs_mkdir(struct rpc_request *r, json_t **ret) {
         (void)ret;
         if (e == 0)
                 e = workspace_mkdir(w, text_param(r, "path"));
+        note(r, "fs.mkdir", text_param(r, "path"), NULL, e);
         return e < 0 ? fail(r, e) : 0;
 }
 
@@ -207,6 +229,7 @@ static int fs_remove(struct rpc_request *r, json_t **ret) {
         (void)ret;
         if (e == 0)
                 e = workspace_remove(w, text_param(r, "path"), flag_param(r, "recursive"));
+        note(r, "fs.remove", text_param(r, "path"), NULL, e);
         return e < 0 ? fail(r, e) : 0;
 }
 
@@ -224,6 +247,7 @@ static int fs_rename(struct rpc_request *r, json_t **ret) {
         if (e == 0)
                 e = workspace_rename(w, text_param(r, "from"), text_param(r, "to"),
                                      flag_param(r, "replace"));
+        note(r, "fs.rename", text_param(r, "from"), text_param(r, "to"), e);
         if (e == -EINVAL && is_path(r, "from") && is_path(r, "to"))
                 return rpc_fail(r, e, NULL, "a folder cannot be moved into itself");
         return e < 0 ? fail(r, e) : 0;
@@ -250,11 +274,11 @@ static const struct rpc_method methods[] = {
          .handle = fs_rename},
 };
 
-int api_files_add(struct rpc *rpc, const struct config *config) {
+int api_files_add(struct rpc *rpc, const struct api_deps *deps) {
         for (size_t i = 0; i < ELEMENTS(methods); i++) {
                 struct rpc_method m = methods[i];
                 m.least = ROLE_STUDENT;
-                m.context = (void *)(uintptr_t)config; /* read only */
+                m.context = (void *)(uintptr_t)deps; /* read only */
                 int e = rpc_add(rpc, &m);
                 if (e < 0)
                         return e;

@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "api/api.h"
+#include "audit/audit.h"
 #include "base/buf.h"
 #include "base/str.h"
 #include "session/viewer.h"
@@ -32,6 +33,12 @@ static unsigned size_param(const struct rpc_request *r, const char *name) {
 
 static uint32_t channel_param(const struct rpc_request *r) {
         return (uint32_t)json_integer_value(json_object_get(r->params, "channel"));
+}
+
+static struct sessions *sessions_of(const struct rpc_request *r) {
+        const struct api_deps *deps = rpc_context(r);
+
+        return deps->sessions;
 }
 
 /* ---- replies ---- */
@@ -219,7 +226,7 @@ static int read_request(struct rpc_request *r, struct buf *strings, struct sessi
 /* Its reply cannot be made, so nobody would ever know of it. */
 static int take_back(struct rpc_request *r, const struct session_opened *opened) {
         _cleanup_(session_unrefp) struct session *s =
-                sessions_find(rpc_context(r), r->account, opened->session);
+                sessions_find(sessions_of(r), r->account, opened->session);
 
         viewer_unref(opened->viewer);
         return s && session_close(s) < 0 ? -EIO : -ENOMEM;
@@ -235,6 +242,23 @@ static int open_reply(struct rpc_request *r, const struct session_opened *opened
         return 0;
 }
 
+/* What was started: a run's path, else the new session's id. */
+static void note_open(const struct rpc_request *r, const struct session_request *request,
+                      const struct session_opened *opened, int error) {
+        static const char *const whats[] = {[SESSION_RUN] = "session.run",
+                                            [SESSION_SHELL] = "session.shell",
+                                            [SESSION_REPL] = "session.repl"};
+        const struct api_deps *deps = rpc_context(r);
+        const char *object = error == 0 ? opened->session : "";
+
+        audit_note(deps->audit,
+                   &(struct audit_event){.what = whats[request->kind],
+                                         .user = r->account->name,
+                                         .address = r->port->address,
+                                         .object = request->path ? request->path : object,
+                                         .error = error});
+}
+
 static int do_open(struct rpc_request *r, json_t **ret) {
         struct buf strings = BUF_INIT(SPAWN_STRINGS_MAX);
         struct session_request request;
@@ -243,7 +267,8 @@ static int do_open(struct rpc_request *r, json_t **ret) {
         int e = read_request(r, &strings, &request);
 
         if (e == 0) {
-                e = session_open(rpc_context(r), r->port, &request, &opened, &no);
+                e = session_open(sessions_of(r), r->port, &request, &opened, &no);
+                note_open(r, &request, &opened, e);
                 e = e < 0 ? refused(r, e, &no) : open_reply(r, &opened, ret);
         }
         buf_done(&strings);
@@ -363,7 +388,7 @@ static int do_list(struct rpc_request *r, json_t **ret) {
         if (all && r->account->role < ROLE_TEACHER)
                 return rpc_fail(r, -EACCES, NULL,
                                 "only teachers and admins see the sessions of all");
-        int e = sessions_list(rpc_context(r), all ? NULL : r->account, &list, &n);
+        int e = sessions_list(sessions_of(r), all ? NULL : r->account, &list, &n);
         if (e < 0)
                 return e;
         json_t *array = json_array();
@@ -427,11 +452,10 @@ static const struct rpc_method methods[] = {
         {.name = "session.list", .params = {{"all", 'b', false}}, .handle = do_list},
 };
 
-int api_sessions_add(struct rpc *rpc, struct sessions *sessions, const struct config *config) {
-        (void)config; /* the sessions have it */
+int api_sessions_add(struct rpc *rpc, const struct api_deps *deps) {
         for (size_t i = 0; i < ELEMENTS(methods); i++) {
                 struct rpc_method m = methods[i];
-                m.context = sessions;
+                m.context = (void *)(uintptr_t)deps; /* read only */
                 int r = rpc_add(rpc, &m);
                 if (r < 0)
                         return r;

@@ -62,6 +62,8 @@ struct config {
         /* [sandbox] */
         char bwrap[256];  /* path of bubblewrap */
         char python[256]; /* path of the interpreter inside the cage */
+        /* [audit] */
+        uint64_t keep_rows; /* of the newest audit events; 0: all */
         /* [diagnostics] */
         _Atomic bool echo; /* GET /v1/echo */
 

@@ -165,6 +165,8 @@ static const struct setting table[] = {
         TEXT("sandbox", python, "/usr/bin/python3", "the absolute path of Python inside the cage",
              absolute_path),
 
+        LIMIT("audit", keep_rows, "1000000", "rows", 1000, 1000000000),
+
         {.section = "diagnostics",
          .key = "echo",
          .kind = SETTING_YESNO,

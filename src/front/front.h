@@ -18,11 +18,13 @@
 #include "store/store.h"
 
 struct front;
+struct audit;
 
 struct front_deps { /* all outlive the front */
         const struct config *config;
         struct store *store;
         struct auth *auth;
+        struct audit *audit;
         struct sessions *sessions;
         struct rpc *rpc;
         struct pool *pool;

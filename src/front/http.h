@@ -32,6 +32,7 @@ struct request {
         uint64_t number;                /* req= in log lines, X-Request-Id */
         uint64_t began_ns;
         int status;     /* once answered */
+        bool noted;     /* its refusal stands in the audit log */
         bool body_read; /* nothing of the request's body is left unread */
 };
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "audit/audit.h"
 #include "base/str.h"
 #include "front/front_private.h"
 #include "front/judge.h"
@@ -52,6 +53,25 @@ static void answer_refused(struct request *r, int error, unsigned retry_s) {
                                 headers);
 }
 
+static void note(const struct request *r, const char *what, const char *user, const char *object,
+                 int error) {
+        audit_note(r->front->deps.audit, &(struct audit_event){.what = what,
+                                                               .user = user,
+                                                               .address = r->address,
+                                                               .object = object,
+                                                               .error = error});
+}
+
+/* A name is noted if it is one: it may be a password that was typed in the wrong place. */
+static void note_sign_in_refused(struct request *r, const char *name, int error) {
+        struct store_user u;
+        bool known = name && error == -EACCES &&
+                     store_user_by_name(r->front->deps.store, name, &u) == 0;
+
+        note(r, "auth.sign_in", known ? u.name : NULL, name ? NULL : "link", error);
+        r->noted = true;
+}
+
 /* {"username","password"} or {"link"}, and nothing else. */
 static bool login_fields(json_t *j, const char **ret_name, const char **ret_password,
                          const char **ret_link) {
@@ -89,10 +109,13 @@ static void sign_in(struct request *r, json_t *j) {
                 e = auth_sign_in_link(r->front->deps.auth, link, r->address, &grant, &retry_s);
         else
                 e = auth_sign_in(r->front->deps.auth, name, password, r->address, &grant, &retry_s);
-        if (e < 0)
+        if (e < 0) {
+                note_sign_in_refused(r, name, e);
                 answer_refused(r, e, retry_s);
-        else
+        } else {
+                note(r, "auth.sign_in", grant.identity->account->name, link ? "link" : NULL, 0);
                 answer_grant(r, &grant);
+        }
 }
 
 void http_login(struct request *r) {
@@ -115,6 +138,7 @@ void http_login(struct request *r) {
 void http_logout(struct request *r) {
         int e = auth_sign_out(r->front->deps.auth, r->identity);
 
+        note(r, "auth.sign_out", r->identity->account->name, NULL, e);
         if (e < 0) {
                 http_errno(r, e);
                 return;
@@ -128,6 +152,7 @@ void http_renew(struct request *r) {
         struct auth_grant grant;
         int e = auth_renew(r->front->deps.auth, r->identity, &grant);
 
+        note(r, "auth.renew", r->identity->account->name, NULL, e);
         if (e < 0)
                 answer_refused(r, e, 1);
         else

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "audit/audit.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
@@ -227,6 +228,14 @@ static bool look(struct request *r, struct target *t, struct workspace_stat *ret
         return false;
 }
 
+static void note(const struct request *r, const char *what, const struct target *t, int error) {
+        audit_note(r->front->deps.audit, &(struct audit_event){.what = what,
+                                                               .user = r->identity->account->name,
+                                                               .address = r->address,
+                                                               .object = t->path,
+                                                               .error = error});
+}
+
 static void put(struct request *r, struct target *t, const struct buf *body) {
         struct workspace_stat before, after;
         char etag[WORKSPACE_ETAG_MAX + 2], headers[WORKSPACE_ETAG_MAX + 32];
@@ -239,6 +248,7 @@ static void put(struct request *r, struct target *t, const struct buf *body) {
         e = conditions(r, found ? &before : NULL, &if_match);
         if (e == 0)
                 e = workspace_write(t->ws, t->path, body->data, body->n, if_match, &after);
+        note(r, "fs.write", t, e);
         if (e < 0) {
                 http_errno(r, e);
                 return;
@@ -272,6 +282,7 @@ void http_files_delete(struct request *r) {
         e = found ? conditions(r, &now, &if_match) : -ENOENT;
         if (e == 0)
                 e = workspace_remove(t.ws, t.path, false);
+        note(r, "fs.remove", &t, e);
         if (e < 0)
                 http_errno(r, e);
         else

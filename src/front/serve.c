@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "audit/audit.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -29,10 +30,25 @@ void serve_begin(struct front *f, struct mg_connection *conn, const struct mg_re
         forwarded_address(ri, &f->proxies, ret->address);
 }
 
+/* 401, 403 and 429 are for the record, unless a handler knew more. */
+static void note_refusal(const struct request *r) {
+        bool unknown = r->status == 401;
+
+        if (r->noted || (!unknown && r->status != 403 && r->status != 429))
+                return;
+        audit_note(r->front->deps.audit,
+                   &(struct audit_event){.what = unknown ? "auth.refused" : "request.refused",
+                                         .user = r->identity ? r->identity->account->name : NULL,
+                                         .address = r->address,
+                                         .object = r->route ? r->route->path : NULL,
+                                         .error = r->status == 429 ? -EAGAIN : -EACCES});
+}
+
 /* The route, never the path or the query: those may hold what is nobody else's business. */
 void serve_log(const struct request *r) {
         char number[20];
 
+        note_refusal(r);
         snprintf(number, sizeof number, "%llx", (unsigned long long)r->number);
         log_event(r->status >= 500 ? LOG_WARN : LOG_INFO, "http.request", LOG_S("req", number),
                   LOG_S("method", r->ri->request_method),

@@ -32,12 +32,27 @@ json_t *control_refusal(const char *words) {
         return json_pack("{s:b, s:s}", "ok", 0, "error", words);
 }
 
+json_t *control_note(struct control *c, const char *what, const char *object, int error) {
+        int r = audit_note_durable(
+                c->deps.audit,
+                &(struct audit_event){.what = what, .object = object, .error = error});
+        char words[160];
+
+        if (r == 0)
+                return NULL;
+        log_event(LOG_ERROR, "control.audit", LOG_S("what", what), LOG_E(r));
+        snprintf(words, sizeof words, "%s, but the audit log could not be written: %s",
+                 error ? "it was refused" : "it was done", strerror(-r));
+        return control_refusal(words);
+}
+
 /* ---- commands ---- */
 
 /* The answer comes with the end: then `latchctl stop` returns when there is nothing left to wait for. */
 static json_t *stop(struct control *c, const json_t *m) {
         if (c->stop)
                 return control_refusal("the server is stopping already");
+        audit_note(c->deps.audit, &(struct audit_event){.what = "admin.stop"});
         c->stop = true;
         c->end_sessions = json_is_true(json_object_get(m, "end_sessions"));
         c->stop_asker = TAKE_FD(*c->asking);

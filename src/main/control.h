@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "audit/audit.h"
 #include "auth/auth.h"
 #include "base/macros.h"
 #include "config/config.h"
@@ -22,6 +23,7 @@ struct control_deps { /* all outlive the control, but for control_close and cont
         struct store *store;
         struct auth *auth;
         const struct reload *reload;
+        struct audit *audit;
 };
 
 _must_use_ int control_open(const struct control_deps *deps, struct control **ret); /* 0, -errno */

@@ -27,7 +27,11 @@ typedef json_t *control_handler(struct control *c, const json_t *m);
 
 json_t *control_refusal(const char *words); /* {"ok":false,"error"} */
 
+/* Administration: on record before it is answered. NULL, or the refusal that says what could not be written. */
+json_t *control_note(struct control *c, const char *what, const char *object, int error);
+
 /* control_reload.c */
 control_handler control_reload;
+
 /* control_users.c */
 control_handler control_user_add, control_user_list;

@@ -20,7 +20,12 @@ json_t *control_user_add(struct control *c, const json_t *m) {
                            role, password, NULL);
         log_event(r < 0 ? LOG_WARN : LOG_INFO, "user.add", LOG_S("user", name),
                   LOG_S("role", role_text), LOG_S("error", r < 0 ? strerrorname_np(-r) : NULL));
-        return r < 0 ? control_refusal(people_words(r)) : json_pack("{s:b}", "ok", 1);
+        json_t *unwritten = control_note(c, "admin.user_add", name, r);
+        if (r < 0) {
+                json_decref(unwritten);
+                return control_refusal(people_words(r));
+        }
+        return unwritten ? unwritten : json_pack("{s:b}", "ok", 1);
 }
 
 static int by_name(const void *a, const void *b) {

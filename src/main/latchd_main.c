@@ -108,6 +108,10 @@ static int welcome_first(struct latchd *d, const char *url) {
         const struct people p = {d->config, server_store(d->server), server_auth(d->server)};
 
         int r = people_make_first(&p, &made, &first);
+        if (r == 0 && made)
+                r = audit_note_durable(
+                        server_audit(d->server),
+                        &(struct audit_event){.what = "admin.user_add", .object = "admin"});
         if (r < 0 || !made)
                 return r;
         int n = printf("First start: the user admin was made.\n"
@@ -151,8 +155,11 @@ static int start(struct latchd *d) {
         r = server_open(&deps, &d->server, &words);
         if (r < 0)
                 return refuse(r == -EINVAL ? -EIO : r, words, d->config->data);
-        r = control_open(&(struct control_deps){d->config, server_store(d->server),
-                                                server_auth(d->server), &d->reload},
+        r = control_open(&(struct control_deps){.config = d->config,
+                                                .store = server_store(d->server),
+                                                .auth = server_auth(d->server),
+                                                .audit = server_audit(d->server),
+                                                .reload = &d->reload},
                          &d->control);
         if (r < 0)
                 return refuse(r, NULL, "control.sock");

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "api/api.h"
+#include "audit/audit.h"
 #include "base/log.h"
 #include "front/front.h"
 #include "front/pump.h"
@@ -28,14 +29,21 @@
 struct server {
         struct server_deps deps;
         struct store *store;
+        struct audit *audit;
         struct auth *auth;
         struct pool *pool;
         struct pump *pump;
         bool pumping;
         struct sessions *sessions;
         struct rpc *rpc;
+        struct api_deps api;
         struct front *front;
 };
+
+static void note(struct server *s, const char *what, int error) {
+        audit_note(s->audit,
+                   &(struct audit_event){.what = what, .object = LATCH_VERSION, .error = error});
+}
 
 static int open_memory(struct server *s, char **ret_error) {
         const struct config *c = s->deps.config;
@@ -46,6 +54,8 @@ static int open_memory(struct server *s, char **ret_error) {
         };
 
         int r = store_open(c->data, &s->store, ret_error);
+        if (r == 0)
+                r = audit_new(s->store, c->keep_rows, &s->audit);
         if (r == 0)
                 r = auth_new(s->store, c, &s->auth);
         if (r == 0)
@@ -75,11 +85,17 @@ static int open_sessions(struct server *s) {
 }
 
 static int open_methods(struct server *s) {
-        const struct config *c = s->deps.config;
+        const struct rpc_deps deps = {.pool = s->pool,
+                                      .sessions = s->sessions,
+                                      .config = s->deps.config,
+                                      .queued_ms = QUEUED_MS,
+                                      .audit = s->audit};
 
-        int r = rpc_new(&(struct rpc_deps){s->pool, s->sessions, c, QUEUED_MS}, &s->rpc);
+        s->api = (struct api_deps){
+                .config = s->deps.config, .sessions = s->sessions, .audit = s->audit};
+        int r = rpc_new(&deps, &s->rpc);
         if (r == 0)
-                r = api_add(s->rpc, &(struct api_deps){.config = c, .sessions = s->sessions});
+                r = api_add(s->rpc, &s->api);
         return r;
 }
 
@@ -99,6 +115,7 @@ int server_open(const struct server_deps *deps, struct server **ret, char **ret_
                 CHECK(closed); /* no client was there to ask for anything */
                 return r;
         }
+        note(s, "server.start", 0);
         *ret = s;
         return 0;
 }
@@ -108,6 +125,7 @@ int server_listen(struct server *s, char *address, size_t size, char **ret_error
                 .config = s->deps.config,
                 .store = s->store,
                 .auth = s->auth,
+                .audit = s->audit,
                 .sessions = s->sessions,
                 .rpc = s->rpc,
                 .pool = s->pool,
@@ -123,6 +141,10 @@ int server_listen(struct server *s, char *address, size_t size, char **ret_error
 
 struct store *server_store(struct server *s) {
         return s->store;
+}
+
+struct audit *server_audit(struct server *s) {
+        return s->audit;
 }
 
 struct auth *server_auth(struct server *s) {
@@ -148,7 +170,12 @@ static bool finish_work(struct server *s, bool end_sessions) {
 bool server_close(struct server *s, bool end_sessions) {
         if (!s)
                 return true;
-        if (!finish_work(s, end_sessions)) {
+        bool finished = finish_work(s, end_sessions);
+        note(s, "server.stop", finished ? 0 : -ETIMEDOUT);
+        if (!finished) {
+                int r = audit_flush(s->audit); /* it is not freed */
+                if (r < 0)
+                        log_event(LOG_ERROR, "audit.lost", LOG_E(r));
                 log_event(LOG_WARN, "server.close",
                           LOG_S("reason", "requests are still under way"));
                 return false;
@@ -161,6 +188,7 @@ bool server_close(struct server *s, bool end_sessions) {
         pump_free(s->pump);
         pool_free(s->pool);
         auth_free(s->auth);
+        audit_free(s->audit);
         latch_rcu_barrier();
         store_close(s->store);
         free(s);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "audit/audit.h"
 #include "auth/auth.h"
 #include "base/macros.h"
 #include "config/config.h"
@@ -29,6 +30,7 @@ _must_use_ int server_open(const struct server_deps *deps, struct server **ret, 
 _must_use_ int server_listen(struct server *s, char *address, size_t size, char **ret_error);
 
 struct store *server_store(struct server *s);
+struct audit *server_audit(struct server *s);
 struct auth *server_auth(struct server *s);
 
 /* The one way down: requests that were received are carried out, sessions end or live on, sockets are told,

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/audit.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -51,6 +52,7 @@ int rpc_new(const struct rpc_deps *deps, struct rpc **ret) {
         rpc->pool = deps->pool;
         rpc->sessions = deps->sessions;
         rpc->config = deps->config;
+        rpc->audit = deps->audit;
         rpc->queued_ns = deps->queued_ms * UINT64_C(1000000);
         int r = registry_new(RPC_METHODS_MAX, rpc_method_reclaim, &rpc->methods);
         if (r < 0) {
@@ -260,7 +262,23 @@ static struct rpc_job *job_new(struct rpc *rpc, struct port *port, struct rpc_ca
         return j;
 }
 
-static void refuse(struct port *port, const struct rpc_call *c, struct rpc_wrong *w) {
+/* What may not be done, or not so often, is for the record; what is merely wrong is not. */
+static void note_refusal(struct rpc *rpc, const struct port *port, const char *method,
+                         const struct rpc_wrong *w) {
+        bool forbidden = str_eq(w->code, "forbidden");
+
+        if (!forbidden && !str_eq(w->code, "rate_limited") && !str_eq(w->code, "busy"))
+                return;
+        audit_note(rpc->audit, &(struct audit_event){.what = "request.refused",
+                                                     .user = port->identity->account->name,
+                                                     .address = port->address,
+                                                     .object = method,
+                                                     .error = forbidden ? -EACCES : -EAGAIN});
+}
+
+static void refuse(struct rpc *rpc, struct port *port, const struct rpc_call *c,
+                   struct rpc_wrong *w) {
+        note_refusal(rpc, port, c->method, w);
         if (!c->notification)
                 rpc_reply_wrong(port, c->id, w);
         rpc_wrong_done(w);
@@ -275,7 +293,7 @@ static void refuse_busy(struct rpc *rpc, struct port *port, const struct rpc_cal
                 rpc_wrong_set(&w, RPC_SERVER, "busy", "there are too many requests at once");
                 rpc_wrong_retry(&w, pool_retry_after_ms(rpc->pool));
         }
-        refuse(port, c, &w);
+        refuse(rpc, port, c, &w);
 }
 
 /* Takes the references of method and session. */
@@ -310,13 +328,13 @@ static void receive_ack(struct rpc *rpc, struct port *port, const struct rpc_cal
         struct rpc_wrong w;
 
         if (rpc_params_check(&method_ack, c->params, &w) < 0) {
-                refuse(port, c, &w);
+                refuse(rpc, port, c, &w);
         } else if (channel > UINT32_MAX ||
                    !sessions_ack(rpc->sessions, port, (uint32_t)channel, (uint64_t)offset)) {
                 rpc_wrong_set(
                         &w, RPC_PARAMS, NULL,
                         "no such channel, or not an offset between the last and what was sent");
-                refuse(port, c, &w);
+                refuse(rpc, port, c, &w);
         } else if (!c->notification) {
                 rpc_reply_result(port, c->id, NULL);
         }
@@ -336,7 +354,7 @@ static void dispatch(struct rpc *rpc, struct port *port, struct rpc_call *c) {
                 submit(rpc, port, c, method, session);
                 return;
         }
-        refuse(port, c, &w);
+        refuse(rpc, port, c, &w);
         if (method)
                 registry_item_unref(&method->item);
 }

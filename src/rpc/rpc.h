@@ -69,11 +69,13 @@ struct rpc_method {
 void *rpc_context(const struct rpc_request *r);
 
 struct rpc;
+struct audit;
 struct rpc_deps {
         struct pool *pool;
         struct sessions *sessions;
         const struct config *config; /* limits.requests_per_minute; outlives the rpc */
-        unsigned queued_ms; /* a request that waits longer for a worker is answered "timeout" */
+        unsigned queued_ms;  /* a request that waits longer for a worker is answered "timeout" */
+        struct audit *audit; /* of refusals */
 };
 _must_use_ int rpc_new(const struct rpc_deps *deps, struct rpc **ret);
 struct rpc *rpc_free(struct rpc *rpc);

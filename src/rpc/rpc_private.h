@@ -33,6 +33,7 @@ struct rpc {
         struct pool *pool;
         struct sessions *sessions;
         const struct config *config;
+        struct audit *audit;
         struct registry *methods; /* of rpc_method_item */
         uint64_t queued_ns;
         _Atomic uint64_t number;

@@ -54,6 +54,17 @@ static const char *const sql[STATEMENT_COUNT] = {
                 "SELECT id, user_id, kind, state, tty, tombstone, path, title, started_ms, ended_ms, "
                 "code, signal, verdict, wall_ms, cpu_ms, peak_bytes, end_offset FROM sessions "
                 "ORDER BY started_ms, id",
+        [STATEMENT_AUDIT_ADD] =
+                "INSERT INTO audit (seq, time_ms, what, user, address, object, outcome, count, hash) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        [STATEMENT_AUDIT_START] = "SELECT seq, hash FROM audit_start",
+        [STATEMENT_AUDIT_LAST] = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1",
+        [STATEMENT_AUDIT_READ] =
+                "SELECT seq, time_ms, what, user, address, object, outcome, count, hash FROM audit "
+                "WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        [STATEMENT_AUDIT_ONE] = "SELECT seq, hash FROM audit WHERE seq = ?1",
+        [STATEMENT_AUDIT_DROP] = "DELETE FROM audit WHERE seq <= ?1",
+        [STATEMENT_AUDIT_BEGIN_AT] = "UPDATE audit_start SET seq = ?1, hash = ?2",
 };
 
 static int store_error(sqlite3 *db, int rc) {

@@ -55,6 +55,25 @@ static const char *const migrations[] = {
         "  end_offset INTEGER NOT NULL"
         ") STRICT;"
         "CREATE INDEX sessions_of_user ON sessions (user_id);",
+
+        /* 4: audit events. Rows are only added, or taken from the front: start is where the chain begins. */
+        "CREATE TABLE audit ("
+        "  seq INTEGER PRIMARY KEY,"
+        "  time_ms INTEGER NOT NULL,"
+        "  what TEXT NOT NULL,"
+        "  user TEXT NOT NULL,"
+        "  address TEXT NOT NULL,"
+        "  object TEXT NOT NULL,"
+        "  outcome TEXT NOT NULL,"
+        "  count INTEGER NOT NULL CHECK (count > 0),"
+        "  hash BLOB NOT NULL CHECK (length(hash) = 32)"
+        ") STRICT;"
+        "CREATE TABLE audit_start ("
+        "  one INTEGER PRIMARY KEY CHECK (one = 1),"
+        "  seq INTEGER NOT NULL,"
+        "  hash BLOB NOT NULL CHECK (length(hash) = 32)"
+        ") STRICT;"
+        "INSERT INTO audit_start (one, seq, hash) VALUES (1, 0, zeroblob(32));",
 };
 
 #define NEWEST ((int64_t)ELEMENTS(migrations))

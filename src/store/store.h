@@ -103,3 +103,29 @@ _must_use_ int store_session_put(struct store *s,
                                  const struct store_session *r);      /* insert or replace */
 _must_use_ int store_session_remove(struct store *s, const char *id); /* 0 also if none */
 _must_use_ int store_session_list(struct store *s, struct store_session **ret, size_t *ret_n);
+
+/* ---- audit events: a chain of rows, each with a hash over itself and the one before (audit/audit.h) ---- */
+#define AUDIT_HASH_BYTES 32
+struct store_audit {
+        int64_t seq; /* from 1, without a hole */
+        uint64_t time_ms;
+        const char *what, *user, *address, *object, *outcome;
+        uint64_t count; /* events that this row stands for */
+        unsigned char hash[AUDIT_HASH_BYTES];
+};
+struct store_audit_link {
+        int64_t seq;
+        unsigned char hash[AUDIT_HASH_BYTES];
+};
+/* Where the chain begins (behind that row, 0 at first) and its last row (the same if there is none). */
+_must_use_ int store_audit_ends(struct store *s, struct store_audit_link *ret_start,
+                                struct store_audit_link *ret_last);
+/* All or none. -EEXIST: somebody else has added rows. */
+_must_use_ int store_audit_add(struct store *s, const struct store_audit *rows, size_t n);
+/* Gives at most `limit` rows behind `after` to each, in order, until it returns something else than 0,
+ * which is returned. A row's texts are gone when each returns. */
+typedef int store_audit_each(void *arg, const struct store_audit *row);
+_must_use_ int store_audit_read(struct store *s, int64_t after, unsigned limit,
+                                store_audit_each *each, void *arg);
+/* Removes the rows up to seq, behind which the chain begins from now on. -ENOENT: there is no such row. */
+_must_use_ int store_audit_prune(struct store *s, int64_t seq);

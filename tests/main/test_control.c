@@ -49,7 +49,10 @@ static int open_world(void **state) {
         assert_int_equal(workspace_prepare(dir), 0);
         assert_int_equal(store_open(dir, &w.store, &words), 0);
         assert_int_equal(auth_new(w.store, &w.config, &w.auth), 0);
-        assert_int_equal(control_open(&(struct control_deps){&w.config, w.store, w.auth, &w.reload},
+        assert_int_equal(control_open(&(struct control_deps){.config = &w.config,
+                                                             .store = w.store,
+                                                             .auth = w.auth,
+                                                             .reload = &w.reload},
                                       &w.control),
                          0);
         return 0;

@@ -393,7 +393,10 @@ static inline void open_world(const struct pool_limits *limits, unsigned queued_
         }
         make_identity();
         assert_int_equal(pool_new(limits, &w.pool), 0);
-        assert_int_equal(rpc_new(&(struct rpc_deps){w.pool, NULL, &w.config, queued_ms}, &w.rpc),
+        assert_int_equal(rpc_new(&(struct rpc_deps){.pool = w.pool,
+                                                    .config = &w.config,
+                                                    .queued_ms = queued_ms},
+                                 &w.rpc),
                          0);
         add_methods();
 }

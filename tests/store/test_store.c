@@ -421,7 +421,7 @@ static void test_an_older_file_is_migrated_with_what_it_holds(void **state) {
 
         (void)state;
         store_close(s);
-        raw("DROP TABLE sessions; DROP TABLE tokens; PRAGMA user_version = 1");
+        raw("DROP TABLE audit_start; DROP TABLE audit; DROP TABLE sessions; DROP TABLE tokens; PRAGMA user_version = 1");
         s = open_store();
         assert_int_equal(store_user_by_name(s, "ann", &found), 0);
         assert_int_equal(found.uid, u.uid);
@@ -434,7 +434,7 @@ static void test_an_older_file_is_migrated_with_what_it_holds(void **state) {
 static void test_a_migration_that_fails_leaves_the_file_as_it_was(void **state) {
         (void)state;
         store_close(open_store());
-        raw("DROP TABLE sessions; DROP TABLE tokens; PRAGMA user_version = 1;"
+        raw("DROP TABLE audit_start; DROP TABLE audit; DROP TABLE sessions; DROP TABLE tokens; PRAGMA user_version = 1;"
             "CREATE TABLE sessions (mine TEXT)"); /* in the way of the third step */
         assert_refused(-EIO, "sessions");
         raw("SELECT mine FROM sessions; DROP TABLE sessions");
