@@ -39,6 +39,7 @@ static int on_error(struct mg_connection *conn, int status, const char *message)
         serve_begin(mg_get_user_data(mg_get_context(conn)), conn, mg_get_request_info(conn), &r);
         http_error(&r, status, "bad_request", message);
         serve_log(&r);
+        http_linger(&r);
         return 0;
 }
 

@@ -25,9 +25,9 @@ struct front {
         char complaint[256];
         struct registry *socks; /* the open sockets, by number */
         struct watchdog *watchdog;
-        struct lobby lobby;          /* who has connected and not asked yet */
-        atomic_size_t info_at;       /* arrive.h */
-        uint64_t head_ns;            /* fixed: how long a client may take for its headers */
+        struct lobby lobby;       /* who has connected and not asked yet */
+        atomic_size_t info_at;    /* arrive.h */
+        _Atomic uint64_t head_ns; /* how long a client may take for its headers; tests shorten it */
         struct frames_budget budget; /* memory of messages that are coming in */
         struct frames_budget bodies; /* and of requests' bodies */
         uint64_t piece_ns;           /* fixed: how long a client may take for a piece of a body */

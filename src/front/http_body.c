@@ -3,11 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+
+#include <linux/sockios.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/json_depth.h"
+#include "front/arrive.h"
 #include "front/front_private.h"
 #include "front/http.h"
 #include "front/peer.h"
@@ -144,12 +148,19 @@ json_t *http_body_json(struct request *r, size_t limit) {
         return j;
 }
 
-void http_linger(struct request *r) {
-        _cleanup_(fd_closep) int fd = -1;
+/* Something lies in the socket, or is on its way, that nobody will read. */
+static bool more_comes(const struct request *r, int fd) {
+        int waiting = 0;
 
-        if (r->body_read || (r->ri->content_length <= 0 && !http_header(r, "Transfer-Encoding")))
-                return;
-        fd = peer_dup(r->ri);
-        if (fd >= 0 && shutdown(fd, SHUT_WR) == 0)
-                peer_drain(fd, LINGER_MS, &r->front->stopping);
+        if (!r->body_read && (r->ri->content_length > 0 || http_header(r, "Transfer-Encoding")))
+                return true;
+        return (!r->body_read && guest_of(r->conn)->early) ||
+               (ioctl(fd, SIOCINQ, &waiting) == 0 && waiting > 0);
+}
+
+void http_linger(struct request *r) {
+        const struct guest *g = guest_of(r->conn);
+
+        if (g && more_comes(r, g->fd) && shutdown(g->fd, SHUT_WR) == 0)
+                peer_drain(g->fd, LINGER_MS, &r->front->stopping);
 }
