@@ -9,7 +9,6 @@
 #include <linux/sockios.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/json_depth.h"
 #include "front/arrive.h"
 #include "front/front_private.h"
