@@ -16,6 +16,7 @@
         X(auth_attempts, LATCH_ALONE) /* failed sign-ins by address and name */                    \
         X(session, LATCH_ALONE)       /* one session: state, driver, viewers, gate */              \
         X(port, LATCH_ALONE)          /* one socket's channel table */                             \
+        X(watch, LATCH_ALONE)         /* what the thread of watches is asked to do */              \
         X(outbox, LATCH_ALONE)        /* one socket's queue of frames not yet sent */              \
         X(lobby, LATCH_ALONE)         /* who has connected and not asked for anything yet */       \
         X(conns, LATCH_ALONE)         /* deadlines of clients that send slowly */

@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "rpc/rpc.h"
 #include "session/session.h"
+#include "watch/watch.h"
 
 struct audit;
 
@@ -17,6 +18,7 @@ struct api_deps {
         const struct config *config;
         struct sessions *sessions;
         struct audit *audit;
+        struct watches *watches;
 };
 
 /* Every group there is: what a server has, and what latch-routes prints. 0, -ENOMEM. */
@@ -25,3 +27,4 @@ _must_use_ int api_add(struct rpc *rpc, const struct api_deps *deps);
 /* The groups. */
 _must_use_ int api_files_add(struct rpc *rpc, const struct api_deps *deps);
 _must_use_ int api_sessions_add(struct rpc *rpc, const struct api_deps *deps);
+_must_use_ int api_watch_add(struct rpc *rpc, const struct api_deps *deps);

@@ -30,6 +30,8 @@ struct account {
         struct pool_turn turn;        /* the pool's */
         atomic_uint sockets;          /* open ones */
         atomic_uint sessions;         /* living ones */
+        atomic_uint watches;          /* of folders, on all its sockets */
+        atomic_uint searches;         /* under way */
         atomic_size_t requested;      /* bytes of requests received and not answered; rpc's */
         /* GCRA: theoretical arrival times of the next run and the next request, monotonic */
         _Atomic uint64_t runs_tat_ns, requests_tat_ns;

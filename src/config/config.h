@@ -53,6 +53,7 @@ struct config {
         _Atomic unsigned address_requests_per_minute; /* of one address, without an identity */
         _Atomic unsigned ended_kept;                  /* newest ended sessions of each user */
         _Atomic unsigned list_entries;                /* of one folder */
+        _Atomic unsigned watches_per_user;
         /* [run]: what one run may use; 0 = no such limit */
         _Atomic uint64_t wall_ms, idle_ms, cpu_ms, memory_bytes, processes, output_bytes, tmp_bytes;
         /* [session] */

@@ -140,6 +140,7 @@ static const struct setting table[] = {
         NUMBER("limits", address_requests_per_minute, "60000", "units", 600, 100000000),
         NUMBER("limits", ended_kept, "20", "sessions", 0, 1000),
         NUMBER("limits", list_entries, "10000", "entries", 100, 1000000),
+        NUMBER("limits", watches_per_user, "256", "watches", 1, 10000),
 
         LIMIT("run", wall_ms, "3600000", "milliseconds", 100, 30 * DAY_MS),
         LIMIT("run", idle_ms, "0", "milliseconds", 100, 30 * DAY_MS),

@@ -12,6 +12,9 @@
 #include "front/pump_private.h"
 
 #define OUTBOX_FRAMES 4096u
+/* What may wait is not queued beyond these: replies have room still. */
+#define OFFER_FRAMES 512u
+#define OFFER_BYTES  (256u << 10)
 
 enum { OP_TEXT = 1 };
 
@@ -21,6 +24,18 @@ static struct sock *of_port(struct port *p) {
 
 static void port_send_text(struct port *p, const char *json, size_t n) {
         sock_send(of_port(p), OP_TEXT, json, n);
+}
+
+static int port_offer_text(struct port *p, const char *json, size_t n) {
+        struct sock *c = of_port(p);
+
+        if (atomic_load(&c->outbox.frames) >= OFFER_FRAMES ||
+            atomic_load(&c->outbox.bytes) + n > OFFER_BYTES)
+                return -ENOBUFS;
+        int r = outbox_add(&c->outbox, OP_TEXT, json, n);
+        if (r == 0)
+                pump_wake(c->pump, c);
+        return r;
 }
 
 static void port_wake(struct port *p) {
@@ -42,6 +57,7 @@ static struct port *port_unref(struct port *p) {
 
 static const struct port_ops sock_port_ops = {
         .send_text = port_send_text,
+        .offer_text = port_offer_text,
         .wake = port_wake,
         .ref = port_ref,
         .unref = port_unref,

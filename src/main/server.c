@@ -13,6 +13,7 @@
 #include "pool/pool.h"
 #include "rpc/rpc.h"
 #include "session/session.h"
+#include "watch/watch.h"
 
 #define QUEUED_MAX          4096u /* requests that wait, in all */
 #define QUEUED_PER_USER_MAX 512u
@@ -35,6 +36,7 @@ struct server {
         struct pump *pump;
         bool pumping;
         struct sessions *sessions;
+        struct watches *watches;
         struct rpc *rpc;
         struct api_deps api;
         struct front *front;
@@ -91,9 +93,13 @@ static int open_methods(struct server *s) {
                                       .queued_ms = QUEUED_MS,
                                       .audit = s->audit};
 
-        s->api = (struct api_deps){
-                .config = s->deps.config, .sessions = s->sessions, .audit = s->audit};
         int r = rpc_new(&deps, &s->rpc);
+        if (r == 0)
+                r = watches_new(s->deps.config, watch_room(), &s->watches);
+        s->api = (struct api_deps){.config = s->deps.config,
+                                   .sessions = s->sessions,
+                                   .audit = s->audit,
+                                   .watches = s->watches};
         if (r == 0)
                 r = api_add(s->rpc, &s->api);
         return r;
@@ -184,6 +190,7 @@ bool server_close(struct server *s, bool end_sessions) {
                 pump_stop(s->pump);
         front_free(s->front);
         rpc_free(s->rpc);
+        watches_free(s->watches);
         sessions_free(s->sessions);
         pump_free(s->pump);
         pool_free(s->pool);

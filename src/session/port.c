@@ -26,6 +26,7 @@ void port_done(struct port *p) {
 
 void port_close(struct port *p) {
         struct viewer *left[PORT_CHANNELS_MAX];
+        struct port_closer *closer = NULL;
         size_t n = 0;
 
         LATCH_WITH(port, &p->lock) {
@@ -34,11 +35,41 @@ void port_close(struct port *p) {
                 n = p->channels;
                 memcpy(left, p->viewers, n * sizeof *left);
                 p->channels = 0;
+                closer = TAKE_PTR(p->closers);
         }
         for (size_t i = 0; i < n; i++) {
                 viewer_leave(left[i], VIEWER_VANISHES);
                 viewer_unref(left[i]);
         }
+        while (closer) {
+                struct port_closer *next = closer->next;
+                closer->closed(closer);
+                closer = next;
+        }
+}
+
+int port_at_close(struct port *p, struct port_closer *c) {
+        LATCH_GUARD(port, &p->lock);
+
+        if (p->closed)
+                return -EPIPE;
+        c->next = p->closers;
+        p->closers = c;
+        return 0;
+}
+
+struct port_closer *port_closer(struct port *p, void (*closed)(struct port_closer *c)) {
+        LATCH_GUARD(port, &p->lock);
+
+        for (struct port_closer *c = p->closers; c; c = c->next)
+                if (c->closed == closed)
+                        return c;
+        return NULL;
+}
+
+bool port_is_closed(struct port *p) {
+        LATCH_GUARD(port, &p->lock);
+        return p->closed;
 }
 
 size_t port_viewers(struct port *p, struct viewer *ret[PORT_CHANNELS_MAX]) {

@@ -27,9 +27,19 @@ struct port_ops {
         /* Queue one text frame (a whole JSON-RPC object). A socket whose queue is over its limit is closed
          * by front; the text is then dropped. */
         void (*send_text)(struct port *p, const char *json, size_t n);
+        /* The same for what may wait: 0; -ENOBUFS much waits for this client already, or
+         * -ENOMEM: nothing is queued; -EPIPE it is gone. */
+        int (*offer_text)(struct port *p, const char *json, size_t n);
         void (*wake)(struct port *p);        /* a viewer of this port may have something to take */
         struct port *(*ref)(struct port *p); /* keeps the connection's memory */
         struct port *(*unref)(struct port *p); /* returns NULL */
+};
+
+/* What ends with the socket, embedded in whatever that is. */
+struct port_closer {
+        /* Once, by the connection's own thread, under no lock; may free what embeds it. */
+        void (*closed)(struct port_closer *c);
+        struct port_closer *next;
 };
 
 struct port {
@@ -40,6 +50,7 @@ struct port {
         struct latch_mutex lock;
         bool closed LATCH_GUARDED_BY(port);
         uint32_t last_channel LATCH_GUARDED_BY(port);
+        struct port_closer *closers LATCH_GUARDED_BY(port);
         size_t channels LATCH_GUARDED_BY(port);
         struct viewer *viewers[PORT_CHANNELS_MAX] LATCH_GUARDED_BY(
                 port); /* referenced, first `channels` */
@@ -49,10 +60,16 @@ struct port {
 void port_init(struct port *p, const struct port_ops *ops, struct identity *identity,
                const char *address);
 
-/* The socket is gone: every channel leaves its session. A driver that leaves so holds the gate for
+/* The socket is gone: every channel leaves its session, every closer is called. A driver that leaves so holds the gate for
  * driver_grace. Once, by the connection's own thread, after its last frame was read. */
 void port_close(struct port *p);
 void port_done(struct port *p); /* frees what init took; closed before */
+
+/* c ends with the socket. 0; -EPIPE: it is gone already, and c is not called. */
+_must_use_ int port_at_close(struct port *p, struct port_closer *c);
+/* The closer that has this function, or NULL: so a room finds what it keeps for a socket. */
+struct port_closer *port_closer(struct port *p, void (*closed)(struct port_closer *c));
+bool port_is_closed(struct port *p);
 
 /* References to the viewers there now, for the pump: at most PORT_CHANNELS_MAX. How many. */
 size_t port_viewers(struct port *p, struct viewer *ret[PORT_CHANNELS_MAX]);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "latch/lock.h"
 #include "workspace/workspace_private.h"
 
 /* The kernel gives EAGAIN where it cannot prove ".." safe because something was renamed meanwhile
@@ -50,7 +51,7 @@ static int set_name(struct target *t, const char *name) {
 
 /* Opens the folder of `rest` beneath root. A folder that its owner may not write is not changed by us
  * either, though as `latch` we could. */
-static int open_folder_of(int root, const char *rest, struct target *ret) {
+static int open_folder_of(int root, const char *rest, bool change, struct target *ret) {
         _cleanup_(target_done) struct target t = TARGET_NONE;
         char folder[PATH_MAX] = ".";
         const char *slash = strrchr(rest, '/');
@@ -71,7 +72,7 @@ static int open_folder_of(int root, const char *rest, struct target *ret) {
                 return t.dir;
         if (fstat(t.dir, &st) < 0)
                 return workspace_errno(errno);
-        if (!(st.st_mode & S_IWUSR))
+        if (change && !(st.st_mode & S_IWUSR))
                 return -EROFS;
 
         *ret = t;
@@ -97,7 +98,7 @@ int resolve_parent(const struct workspace *w, const char *path, struct target *r
         struct place p;
         int r = changeable(w, path, &p);
 
-        return r < 0 ? r : open_folder_of(p.root, p.rest, ret);
+        return r < 0 ? r : open_folder_of(p.root, p.rest, true, ret);
 }
 
 /* Puts what a link says in the place of the last part of `path`: relative to the same folder. */
@@ -118,21 +119,18 @@ static int step_through(char path[PATH_MAX], const struct target *t, bool *ret_l
         return 0;
 }
 
-int resolve_target(const struct workspace *w, const char *path, struct target *ret) {
+/* The folder that rest stands in, links followed. */
+static int follow(int root, const char *rest, bool change, struct target *ret) {
         char at[PATH_MAX];
-        struct place p;
-        int r = changeable(w, path, &p);
 
-        if (r < 0)
-                return r;
-        if (strlen(p.rest) >= sizeof at)
+        if (strlen(rest) >= sizeof at)
                 return -EINVAL;
-        memcpy(at, p.rest, strlen(p.rest) + 1);
+        memcpy(at, rest, strlen(rest) + 1);
         /* Each step is resolved beneath the root by the kernel, ".." of a link too. */
         for (int i = 0; i < LINKS_MAX; i++) {
                 _cleanup_(target_done) struct target t = TARGET_NONE;
                 bool link = false;
-                r = open_folder_of(p.root, at, &t);
+                int r = open_folder_of(root, at, change, &t);
                 if (r == 0)
                         r = step_through(at, &t, &link);
                 if (r < 0)
@@ -144,4 +142,44 @@ int resolve_target(const struct workspace *w, const char *path, struct target *r
                 }
         }
         return -EXDEV;
+}
+
+int resolve_target(const struct workspace *w, const char *path, struct target *ret) {
+        struct place p;
+        int r = changeable(w, path, &p);
+
+        return r < 0 ? r : follow(p.root, p.rest, true, ret);
+}
+
+int workspace_open_folder(struct workspace *w, const char *path, int *ret_fd,
+                          char ret_name[NAME_MAX + 1]) {
+        _cleanup_(target_done) struct target t = TARGET_NONE;
+        _cleanup_(fd_closep) int fd = -1;
+        struct place p;
+        struct stat st;
+
+        latch_blocking("workspace_open_folder");
+        int r = place_of(w, path, &p);
+        if (r < 0)
+                return r;
+        ret_name[0] = '\0';
+        if (p.where == PLACE_TOP) {
+                *ret_fd = -1;
+                return 0;
+        }
+        fd = resolve_open(p.root, p.rest, O_PATH);
+        if (fd < 0)
+                return fd;
+        if (fstat(fd, &st) < 0)
+                return workspace_errno(errno);
+        if (S_ISDIR(st.st_mode)) {
+                *ret_fd = resolve_open(p.root, p.rest, O_RDONLY | O_DIRECTORY);
+                return MIN(*ret_fd, 0);
+        }
+        r = follow(p.root, p.rest, false, &t);
+        if (r < 0)
+                return r;
+        memcpy(ret_name, t.name, strlen(t.name) + 1);
+        *ret_fd = TAKE_FD(t.dir);
+        return 0;
 }

@@ -17,6 +17,7 @@
  */
 #pragma once
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -64,6 +65,10 @@ _must_use_ int workspace_read(struct workspace *w, const char *path, uint64_t of
 /* A regular file, open for reading, for a snapshot or a download. */
 _must_use_ int workspace_open_file(struct workspace *w, const char *path, int *ret_fd,
                                    struct workspace_stat *ret_stat);
+/* The folder at path, and ret_name ""; or the folder that the file at path stands in, links followed, and its name
+ * there. *ret_fd -1: the root, which is no folder of the disk. */
+_must_use_ int workspace_open_folder(struct workspace *w, const char *path, int *ret_fd,
+                                     char ret_name[NAME_MAX + 1]);
 /* The whole content, atomically: new file, fsync, owner, rename, fsync of the folder. if_match: NULL any,
  * "" must not exist (else -EEXIST), else the etag that must stand there now. Keeps the permissions of what
  * it replaces; -EROFS where its owner may not write it. A link is followed inside and kept. Two writers
