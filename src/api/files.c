@@ -59,7 +59,10 @@ static const char *type_name(enum workspace_type type) {
 }
 
 static json_t *stat_json(const struct workspace_stat *st) {
-        return json_pack("{s:s, s:s, s:I, s:f, s:i, s:b, s:s}", "name", st->name, "type",
+        char name[WORKSPACE_NAME_MAX];
+
+        workspace_name_wire(st->name, name);
+        return json_pack("{s:s, s:s, s:I, s:f, s:i, s:b, s:s}", "name", name, "type",
                          type_name(st->type), "size", (json_int_t)st->size, "mtime", st->mtime_s,
                          "mode", (int)st->mode, "writable", (int)st->writable, "etag", st->etag);
 }
@@ -86,19 +89,43 @@ static int list_json(const struct workspace_stat *list, size_t n, json_t **ret) 
         return give(array, ret);
 }
 
+/* A page, where it is asked for: then fewer than limit entries are the last. */
+static int list_part(struct rpc_request *r, struct workspace *w, unsigned most,
+                     struct workspace_stat **ret, size_t *ret_n) {
+        const json_t *limit = json_object_get(r->params, "limit");
+        const char *after = text_param(r, "after");
+        json_int_t n = limit ? json_integer_value(limit) : most;
+
+        if (n < 1 || n > most)
+                return rpc_fail(r, -EINVAL, NULL, "limit must be 1 to %u", most);
+        int e = workspace_list_page(w, text_param(r, "path"), after ? after : "", (size_t)n, ret,
+                                    ret_n);
+        return e < 0 ? fail(r, e) : 0;
+}
+
+static int list_all(struct rpc_request *r, struct workspace *w, unsigned most,
+                    struct workspace_stat **ret, size_t *ret_n) {
+        int e = workspace_list(w, text_param(r, "path"), most, ret, ret_n);
+
+        if (e == -EFBIG)
+                return rpc_fail(r, e, NULL,
+                                "the folder has more than %u entries: ask for pages, with \"limit\" "
+                                "and, from the second on, \"after\"",
+                                most);
+        return e < 0 ? fail(r, e) : 0;
+}
+
 static int fs_list(struct rpc_request *r, json_t **ret) {
         _cleanup_(workspace_closep) struct workspace *w = NULL;
         _cleanup_(freep) struct workspace_stat *list = NULL;
         const struct config *config = config_of(r);
-        unsigned most = config->list_entries;
-        size_t n, left_out;
+        bool part = json_object_get(r->params, "after") || json_object_get(r->params, "limit");
+        size_t n = 0;
         int e = open_workspace(r, &w);
 
         if (e == 0)
-                e = workspace_list(w, text_param(r, "path"), most, &list, &n, &left_out);
-        if (e == -EFBIG)
-                return rpc_fail(r, e, NULL, "the folder has more than %u entries", most);
-        return e < 0 ? fail(r, e) : list_json(list, n, ret);
+                e = (part ? list_part : list_all)(r, w, config->list_entries, &list, &n);
+        return e < 0 ? e : list_json(list, n, ret);
 }
 
 /* What a user changed, or tried to. to: of a rename, or NULL. */
@@ -191,6 +218,16 @@ static int decode_data(struct rpc_request *r, const char **ret_data, size_t *ret
                              : 0;
 }
 
+/* With what stands there now, so that a client can ask which of the two is to stay. */
+static int fail_conflict(struct rpc_request *r, struct workspace *w, int error) {
+        struct workspace_stat now;
+
+        if (workspace_stat(w, text_param(r, "path"), &now) == 0)
+                r->data = json_pack("{s:s, s:I, s:f}", "etag", now.etag, "size",
+                                    (json_int_t)now.size, "mtime", now.mtime_s);
+        return error;
+}
+
 static int fs_write(struct rpc_request *r, json_t **ret) {
         _cleanup_(workspace_closep) struct workspace *w = NULL;
         _cleanup_(freep) char *own = NULL;
@@ -206,6 +243,8 @@ static int fs_write(struct rpc_request *r, json_t **ret) {
                 e = workspace_write(w, text_param(r, "path"), data, n, text_param(r, "if_match"),
                                     &st);
         note(r, "fs.write", text_param(r, "path"), NULL, e);
+        if (e == -ESTALE || e == -EEXIST)
+                return fail_conflict(r, w, e);
         if (e < 0)
                 return fail(r, e);
         return give(json_pack("{s:I, s:s}", "size", (json_int_t)st.size, "etag", st.etag), ret);
@@ -254,7 +293,7 @@ static int fs_rename(struct rpc_request *r, json_t **ret) {
 }
 
 static const struct rpc_method methods[] = {
-        {.name = "fs.list", .params = {{"path", 's', true}}, .handle = fs_list},
+        {.name = "fs.list", .params = {{"path", 's', true}, {"after", 's', false}, {"limit", 'i', false}}, .handle = fs_list},
         {.name = "fs.stat", .params = {{"path", 's', true}}, .handle = fs_stat},
         {.name = "fs.read",
          .params = {{"path", 's', true}, {"offset", 'i', false}, {"length", 'i', false}},

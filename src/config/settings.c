@@ -132,6 +132,7 @@ static const struct setting table[] = {
         NUMBER("limits", window_bytes, "262144", "bytes", 256 * KIB, 64 * MIB),
         NUMBER("limits", input_bytes, "65536", "bytes", 4 * KIB, MIB),
         NUMBER("limits", file_bytes, "8388608", "bytes", 4 * KIB, GIB),
+        NUMBER("limits", upload_bytes, "268435456", "bytes", 4 * KIB, 64 * GIB),
         NUMBER("limits", viewers_per_session, "8", "viewers", 1, 64),
         NUMBER("limits", sockets_per_user, "128", "sockets", 1, 10000),
         NUMBER("limits", sessions_per_user, "128", "sessions", 1, 10000),

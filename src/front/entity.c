@@ -6,19 +6,33 @@
 
 #include "base/macros.h"
 
-bool entity_listed(const char *list, const char *etag) {
-        size_t n = strlen(etag);
+/* One etag of a list, and past it: *ret_n characters from its quote on. NULL: there is none. */
+static const char *next_etag(const char **list, size_t *ret_n, bool *ret_weak) {
+        const char *p = *list + strspn(*list, " \t,"), *end;
 
-        while (list && *list) {
-                list += strspn(list, " \t,");
-                if (*list == '*')
+        *ret_weak = !strncmp(p, "W/", 2);
+        if (*ret_weak)
+                p += 2;
+        end = *p == '"' ? strchr(p + 1, '"') : NULL;
+        if (!end || !strchr(", \t", end[1])) /* the end of the text, too */
+                return NULL;
+        *ret_n = (size_t)(end + 1 - p);
+        *list = end + 1 + strspn(end + 1, " \t");
+        return p;
+}
+
+bool entity_listed(const char *list, const char *etag, bool strong) {
+        size_t n = strlen(etag), k;
+        bool weak;
+
+        if (!list)
+                return false;
+        list += strspn(list, " \t,");
+        if (*list == '*')
+                return true;
+        for (const char *p; (p = next_etag(&list, &k, &weak));)
+                if (k == n && !memcmp(p, etag, n) && !(strong && weak))
                         return true;
-                if (!strncmp(list, "W/", 2))
-                        list += 2;
-                if (!strncmp(list, etag, n) && strchr(", \t", list[n]))
-                        return true;
-                list += strcspn(list, ",");
-        }
         return false;
 }
 

@@ -7,8 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Whether If-Match or If-None-Match names this etag (with its quotes), or is "*". W/ is passed over. */
-bool entity_listed(const char *list, const char *etag);
+/* Whether If-Match or If-None-Match names this etag (with its quotes), or is "*". strong: one with W/ in
+ * front names none (RFC 9110, 8.8.3.2). */
+bool entity_listed(const char *list, const char *etag, bool strong);
 
 /* Whether an Accept-Encoding takes this coding; NULL takes any. */
 bool entity_accepts(const char *list, const char *coding);

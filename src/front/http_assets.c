@@ -46,7 +46,7 @@ void http_asset(struct request *r) {
                 return;
         }
         answer.headers = headers;
-        if (entity_listed(http_header(r, "If-None-Match"), a->etag)) {
+        if (entity_listed(http_header(r, "If-None-Match"), a->etag, false)) {
                 answer.status = 304;
         } else {
                 answer.type = a->mime;

@@ -39,38 +39,81 @@ static bool answer_expect(struct request *r) {
                wrong(r, 408, "timeout", "the client is gone");
 }
 
-/* Reads the declared length, piece by piece, each with a deadline. 0, -ETIMEDOUT, -ECONNRESET, -ENOMEM. */
-static int read_pieces(struct request *r, struct watch *w, size_t length, struct buf *to) {
-        while (to->n < length) {
-                size_t want = MIN(length - to->n, (size_t)PIECE_BYTES);
-                int e = buf_reserve(to, want), n;
+static int watch_peer(struct request *r, struct watch **ret) {
+        int fd = peer_dup(r->ri);
 
-                if (e < 0)
-                        return e;
-                watch_until(w, clock_mono_ns() + r->front->piece_ns);
-                n = mg_read(r->conn, to->data + to->n, want);
-                watch_until(w, 0);
-                if (watch_fired(w))
-                        return -ETIMEDOUT;
-                if (n <= 0)
-                        return -ECONNRESET;
+        return fd < 0 ? fd : watch_new(r->front->watchdog, fd, ret);
+}
+
+/* At most PIECE_BYTES, with a deadline. How many, -ETIMEDOUT, -ECONNRESET. */
+static int read_piece(struct request *r, struct watch *w, char *to, size_t n) {
+        int got;
+
+        watch_until(w, clock_mono_ns() + r->front->piece_ns);
+        got = mg_read(r->conn, to, MIN(n, (size_t)PIECE_BYTES));
+        watch_until(w, 0);
+        if (watch_fired(w))
+                return -ETIMEDOUT;
+        return got > 0 ? got : -ECONNRESET;
+}
+
+/* The declared length. 0, -ETIMEDOUT, -ECONNRESET, -ENOMEM. */
+static int read_watched(struct request *r, size_t length, struct buf *to) {
+        _cleanup_(watch_freep) struct watch *w = NULL;
+        int e = length > 0 ? watch_peer(r, &w) : buf_reserve(to, 0);
+
+        while (e == 0 && to->n < length) {
+                size_t want = MIN(length - to->n, (size_t)PIECE_BYTES);
+                int n = buf_reserve(to, want);
+
+                if (n == 0)
+                        n = read_piece(r, w, to->data + to->n, want);
+                if (n < 0)
+                        return n;
                 to->n += (size_t)n;
                 to->data[to->n] = '\0';
+        }
+        return e;
+}
+
+/* As much as fits the piece, so that few and large ones go to take. */
+static int fill_piece(struct request *r, struct watch *w, char *piece, size_t want) {
+        size_t n = 0;
+
+        while (n < want) {
+                int got = read_piece(r, w, piece + n, want - n);
+
+                if (got < 0)
+                        return got;
+                n += (size_t)got;
         }
         return 0;
 }
 
-static int read_watched(struct request *r, size_t length, struct buf *to) {
-        _cleanup_(watch_freep) struct watch *w = NULL;
-        int fd, e;
+/* *ret_read: the client's part failed, not take's. */
+static int pass_on(struct request *r, struct watch *w, http_take *take, void *arg, bool *ret_read) {
+        _cleanup_(freep) char *piece = malloc(HTTP_PIECE_BYTES);
+        uint64_t left = (uint64_t)r->ri->content_length;
 
-        if (length == 0)
-                return buf_reserve(to, 0);
-        fd = peer_dup(r->ri);
-        if (fd < 0)
-                return fd;
-        e = watch_new(r->front->watchdog, fd, &w);
-        return e < 0 ? e : read_pieces(r, w, length, to);
+        *ret_read = true;
+        if (!piece)
+                return -ENOMEM;
+        while (left > 0) {
+                size_t n = (size_t)MIN(left, (uint64_t)HTTP_PIECE_BYTES);
+                int e = fill_piece(r, w, piece, n);
+
+                if (e < 0)
+                        return e;
+                left -= n;
+                r->body_read = left == 0;
+                e = take(arg, piece, n);
+                if (e < 0) {
+                        *ret_read = false;
+                        return e;
+                }
+        }
+        r->body_read = true;
+        return 0;
 }
 
 /* A share of the memory that all bodies have together; some of the largest fit in any case. */
@@ -101,16 +144,36 @@ static bool answer_broken(struct request *r, int error) {
         return false;
 }
 
+static bool length_fits(struct request *r, uint64_t limit) {
+        if (r->ri->content_length < 0)
+                return wrong(r, 411, "length_required", "send the body with a Content-Length");
+        if ((uint64_t)r->ri->content_length > limit)
+                return wrong(r, 413, "too_large", "the body is over the limit");
+        return true;
+}
+
+int http_body_stream(struct request *r, uint64_t limit, http_take *take, void *arg) {
+        _cleanup_(watch_freep) struct watch *w = NULL;
+        bool read = true;
+        int e;
+
+        if (!length_fits(r, limit) || !answer_expect(r))
+                return -ECANCELED;
+        e = watch_peer(r, &w);
+        if (e == 0)
+                e = pass_on(r, w, take, arg, &read);
+        if (e == 0 || !read)
+                return e;
+        (void)answer_broken(r, e);
+        return -ECANCELED;
+}
+
 bool http_body(struct request *r, size_t limit, struct buf *ret) {
         long long length = r->ri->content_length;
         struct buf body = BUF_INIT(limit);
         int e;
 
-        if (length < 0)
-                return wrong(r, 411, "length_required", "send the body with a Content-Length");
-        if ((unsigned long long)length > limit)
-                return wrong(r, 413, "too_large", "the body is over the limit");
-        if (!take_share(r, (size_t)length))
+        if (!length_fits(r, limit) || !take_share(r, (size_t)length))
                 return false;
         e = answer_expect(r) ? read_watched(r, (size_t)length, &body) : -ECANCELED;
         if (e == 0) {

@@ -17,7 +17,7 @@ const struct route routes[] = {
         {"/api/tickets", METHOD_POST,   WHO_SIGNED_IN,   false, 1, BODY_SMALL, http_ticket},
         {"/api/me",      READ,          WHO_SIGNED_IN,   false, 5, BODY_NONE,  http_me},
         {"/api/files/",  READ,          WHO_SIGNED_IN,   false, 2, BODY_NONE,  http_files_get},
-        {"/api/files/",  METHOD_PUT,    WHO_SIGNED_IN,   false, 5, BODY_FILE,  http_files_put},
+        {"/api/files/",  METHOD_PUT,    WHO_SIGNED_IN,   false, 5, BODY_UPLOAD,http_files_put},
         {"/api/files/",  METHOD_DELETE, WHO_SIGNED_IN,   false, 2, BODY_NONE,  http_files_delete},
         {"/healthz",     READ,          WHO_ANYONE,      false, 1, BODY_NONE,  http_healthz},
         {"/readyz",      READ,          WHO_ANYONE,      false, 2, BODY_NONE,  http_readyz},

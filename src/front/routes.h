@@ -33,7 +33,7 @@ enum route_who {
 /* How long a body may be, in bytes; longer ones are 413 before a handler sees them. */
 #define BODY_NONE  0
 #define BODY_SMALL 4096
-#define BODY_FILE  (-1) /* limits.file_bytes */
+#define BODY_UPLOAD (-1) /* limits.upload_bytes */
 
 struct route {
         const char *path; /* that ends with '/' and is longer than it: all paths below */
@@ -69,7 +69,7 @@ void http_renew(struct request *r);
 void http_ticket(struct request *r);
 void http_me(struct request *r);
 void http_files_get(struct request *r); /* http_files.c; HEAD, too */
-void http_files_put(struct request *r);
+void http_files_put(struct request *r); /* http_save.c */
 void http_files_delete(struct request *r);
 void http_asset(struct request *r);   /* http_assets.c */
 void http_healthz(struct request *r); /* health.c */

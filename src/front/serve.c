@@ -192,8 +192,9 @@ static bool admit_who(struct request *r, unsigned method) {
 
 /* False: it was answered. */
 static bool admit_body(struct request *r) {
-        unsigned long long limit = r->route->body == BODY_FILE ? r->front->deps.config->file_bytes
-                                                               : (unsigned long long)r->route->body;
+        unsigned long long limit = r->route->body == BODY_UPLOAD
+                                           ? r->front->deps.config->upload_bytes
+                                           : (unsigned long long)r->route->body;
 
         if (r->ri->content_length <= 0 || (unsigned long long)r->ri->content_length <= limit)
                 return true;

@@ -35,8 +35,8 @@ static int add_folder(struct walk *w, char *path) {
 
 static int look(struct walk *w, struct workspace *ws, const char *path, size_t limit) {
         struct workspace_stat *list = NULL;
-        size_t n = 0, left_out;
-        int r = workspace_list(ws, path, limit, &list, &n, &left_out);
+        size_t n = 0;
+        int r = workspace_list(ws, path, limit, &list, &n);
 
         /* Gone meanwhile, or more than is ever listed: not counted. */
         if (r == -ENOENT || r == -ENOTDIR || r == -EFBIG || r == -EACCES)

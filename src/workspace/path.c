@@ -12,11 +12,9 @@ static bool part_valid(const char *part, size_t n) {
         return !(part[0] == '.' && (n == 1 || (n == 2 && part[1] == '.')));
 }
 
-int workspace_path_check(const char *path, size_t n) {
+static int parts_check(const char *path, size_t n) {
         if (n == 0)
                 return 0;
-        if (n > WORKSPACE_PATH_MAX || memchr(path, '\0', n) || !utf8_valid(path, n))
-                return -EINVAL;
         for (const char *part = path, *end = path + n; part <= end;) {
                 const char *slash = memchr(part, '/', (size_t)(end - part));
                 const char *stop = slash ? slash : end;
@@ -25,6 +23,22 @@ int workspace_path_check(const char *path, size_t n) {
                 part = stop + 1;
         }
         return 0;
+}
+
+int workspace_path_raw(const char *path, size_t n, char to[WORKSPACE_PATH_MAX + 1]) {
+        size_t raw_n;
+
+        if (n > WORKSPACE_PATH_MAX || memchr(path, '\0', n) || !utf8_valid(path, n))
+                return -EINVAL;
+        if (!name_decode(path, n, to, &raw_n))
+                return -EINVAL;
+        return parts_check(to, raw_n);
+}
+
+int workspace_path_check(const char *path, size_t n) {
+        char raw[WORKSPACE_PATH_MAX + 1];
+
+        return workspace_path_raw(path, n, raw);
 }
 
 /* What follows the folder `top` in path; "." for that folder itself, NULL if path is elsewhere. */
@@ -39,24 +53,25 @@ static const char *beneath(const char *path, const char *top) {
 }
 
 int place_of(const struct workspace *w, const char *path, struct place *ret) {
-        struct place p = {.root = -1, .rest = "."};
-        int r = workspace_path_check(path, strlen(path));
+        int r = workspace_path_raw(path, strlen(path), ret->raw);
 
+        ret->root = -1;
+        ret->rest = ".";
+        ret->writable = false;
         if (r < 0)
                 return r;
-        if (path[0] == '\0') {
-                p.where = PLACE_TOP;
-        } else if ((p.rest = beneath(path, WORKSPACE_HOME))) {
-                p.where = PLACE_HOME;
-                p.root = w->home;
-                p.writable = true;
-        } else if ((p.rest = beneath(path, WORKSPACE_COURSES))) {
-                p.where = PLACE_COURSES;
-                p.root = w->courses;
+        if (ret->raw[0] == '\0') {
+                ret->where = PLACE_TOP;
+        } else if ((ret->rest = beneath(ret->raw, WORKSPACE_HOME))) {
+                ret->where = PLACE_HOME;
+                ret->root = w->home;
+                ret->writable = true;
+        } else if ((ret->rest = beneath(ret->raw, WORKSPACE_COURSES))) {
+                ret->where = PLACE_COURSES;
+                ret->root = w->courses;
         } else {
                 return -ENOENT;
         }
-        *ret = p;
         return 0;
 }
 

@@ -30,7 +30,7 @@ int workspace_open_file(struct workspace *w, const char *path, int *ret_fd,
                 return S_ISDIR(st.st_mode) ? -EISDIR : -ENODEV;
 
         if (ret_stat)
-                stat_fill(&st, path_last(path), p.writable, ret_stat);
+                stat_fill(&st, path_last(p.raw), p.writable, ret_stat);
         *ret_fd = TAKE_FD(fd);
         return 0;
 }

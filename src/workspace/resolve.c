@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/str.h"
 #include "latch/lock.h"
 #include "workspace/workspace_private.h"
 
@@ -81,17 +82,13 @@ static int open_folder_of(int root, const char *rest, bool change, struct target
 }
 
 static int changeable(const struct workspace *w, const char *path, struct place *ret) {
-        struct place p;
-        int r = place_of(w, path, &p);
+        int r = place_of(w, path, ret);
 
         if (r < 0)
                 return r;
-        if (strcmp(p.rest, ".") == 0)
+        if (strcmp(ret->rest, ".") == 0)
                 return -EPERM;
-        if (!p.writable)
-                return -EROFS;
-        *ret = p;
-        return 0;
+        return ret->writable ? 0 : -EROFS;
 }
 
 int resolve_parent(const struct workspace *w, const char *path, struct target *ret) {
@@ -144,11 +141,16 @@ static int follow(int root, const char *rest, bool change, struct target *ret) {
         return -EXDEV;
 }
 
-int resolve_target(const struct workspace *w, const char *path, struct target *ret) {
+int resolve_target(const struct workspace *w, const char *path, struct target *ret,
+                   char ret_last[NAME_MAX + 1]) {
         struct place p;
         int r = changeable(w, path, &p);
 
-        return r < 0 ? r : follow(p.root, p.rest, true, ret);
+        if (r < 0)
+                return r;
+        /* No longer, as workspace_path_raw has checked. */
+        CHECK(str_copy(ret_last, NAME_MAX + 1, path_last(p.raw)) == 0);
+        return follow(p.root, p.rest, true, ret);
 }
 
 int workspace_open_folder(struct workspace *w, const char *path, int *ret_fd,

@@ -2,7 +2,7 @@
  * DIR/users lies on one local filesystem (rename, flock, RENAME_NOREPLACE).
  *
  * Every path is relative to the user's root, as on the wire: '/'-separated UTF-8, no empty, "." or ".."
- * part, no NUL, at most 4,096 bytes; "" is the root. At the root stand home/ (DIR/users/NAME/home,
+ * part, no NUL, at most 4,096 bytes; "" is the root. Names that are not UTF-8 are escaped there (name.c). At the root stand home/ (DIR/users/NAME/home,
  * the user's own) and courses/ (DIR/courses; read-only but for who may write). Resolution is
  * openat2(2) with RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS; what is opened is a regular file or a
  * directory (O_NONBLOCK, checked).
@@ -27,6 +27,8 @@
 
 #define WORKSPACE_PATH_MAX 4096
 #define WORKSPACE_ETAG_MAX 64
+#define WORKSPACE_NAME_MAX 1021 /* a name of 255 bytes on the wire, with its NUL */
+#define WORKSPACE_ANY      "*"  /* an if_match that any file fulfils, and none does not */
 
 struct workspace;
 
@@ -44,9 +46,16 @@ DEFINE_CLEANUP(struct workspace, workspace_close)
 /* 0 or -EINVAL: the wire's rule for paths alone, nothing is looked at. */
 _must_use_ int workspace_path_check(const char *path, size_t n);
 
+/* Names. UTF-8 is itself. A byte that is no part of UTF-8 is written \xHH, and so is a backslash that would
+ * read as the beginning of that (\x5C). Each name has one form on the wire, each form at most one name:
+ * what is escaped without need is no path. No escape stands for '/', '.' or NUL. */
+void workspace_name_wire(const char *name, char to[WORKSPACE_NAME_MAX]);
+/* A path of the wire as it is on the disk. 0, -EINVAL. */
+_must_use_ int workspace_path_raw(const char *path, size_t n, char to[WORKSPACE_PATH_MAX + 1]);
+
 enum workspace_type { WORKSPACE_FILE, WORKSPACE_DIR, WORKSPACE_LINK, WORKSPACE_OTHER };
 struct workspace_stat {
-        char name[256];                /* last part; "" for the root */
+        char name[256];                /* last part, as it is on the disk; "" for the root */
         enum workspace_type type;      /* list follows no link; stat does, if it stays inside */
         uint64_t size;                 /* bytes */
         double mtime_s;                /* seconds since 1970 */
@@ -56,9 +65,13 @@ struct workspace_stat {
 };
 
 _must_use_ int workspace_stat(struct workspace *w, const char *path, struct workspace_stat *ret);
-/* Sorted by name (bytes). -EFBIG above limit entries. Names that are not UTF-8 are left out and counted. */
+/* Sorted by name (bytes on the disk). -EFBIG above limit entries. */
 _must_use_ int workspace_list(struct workspace *w, const char *path, size_t limit,
-                              struct workspace_stat **ret, size_t *ret_n, size_t *ret_left_out);
+                              struct workspace_stat **ret, size_t *ret_n);
+/* The first limit entries behind the name `after` (wire form; "" from the beginning), which need not be
+ * there: fewer than limit, and there are no more. Takes memory for limit names however large the folder. */
+_must_use_ int workspace_list_page(struct workspace *w, const char *path, const char *after,
+                                   size_t limit, struct workspace_stat **ret, size_t *ret_n);
 /* At most length bytes from offset; *ret malloc'd. ret_stat: of the same open file. */
 _must_use_ int workspace_read(struct workspace *w, const char *path, uint64_t offset, size_t length,
                               char **ret, size_t *ret_n, struct workspace_stat *ret_stat);
@@ -69,10 +82,23 @@ _must_use_ int workspace_open_file(struct workspace *w, const char *path, int *r
  * there. *ret_fd -1: the root, which is no folder of the disk. */
 _must_use_ int workspace_open_folder(struct workspace *w, const char *path, int *ret_fd,
                                      char ret_name[NAME_MAX + 1]);
-/* The whole content, atomically: new file, fsync, owner, rename, fsync of the folder. if_match: NULL any,
- * "" must not exist (else -EEXIST), else the etag that must stand there now. Keeps the permissions of what
- * it replaces; -EROFS where its owner may not write it. A link is followed inside and kept. Two writers
- * with one if_match: one wins, the other gets -ESTALE (-EEXIST for ""). */
+/* A save: a new file out of sight, in pieces; fsync, owner, rename, fsync of the folder. So it is whole
+ * or not at all. if_match: NULL any, "" must not exist (else -EEXIST), WORKSPACE_ANY, else the etag that must
+ * stand there; judged at the beginning and again at the rename. Keeps the permissions of what it replaces;
+ * -EROFS where its owner may not write it. A link is followed inside and kept. Two writers with one
+ * if_match: one wins, the other gets -ESTALE (-EEXIST for ""). size: how much will come, if that is known
+ * (0: it is not): a disk without that much room is -ENOSPC at once. w outlives the save. */
+struct workspace_save;
+_must_use_ int workspace_save_begin(struct workspace *w, const char *path, const char *if_match,
+                                    uint64_t size, struct workspace_save **ret);
+_must_use_ int workspace_save_add(struct workspace_save *s, const void *data, size_t n);
+/* Once, whatever comes of it. */
+_must_use_ int workspace_save_commit(struct workspace_save *s, struct workspace_stat *ret_stat,
+                                     bool *ret_created);
+/* After commit, too: frees. NULL is fine; returns NULL. */
+struct workspace_save *workspace_save_abort(struct workspace_save *s);
+DEFINE_CLEANUP(struct workspace_save, workspace_save_abort)
+/* All of that at once. */
 _must_use_ int workspace_write(struct workspace *w, const char *path, const void *data, size_t n,
                                const char *if_match, struct workspace_stat *ret_stat);
 _must_use_ int workspace_mkdir(struct workspace *w, const char *path);

@@ -42,12 +42,17 @@ enum place_where { PLACE_TOP, PLACE_HOME, PLACE_COURSES };
 struct place {
         enum place_where where;
         int root;         /* borrowed; -1 at the top */
-        const char *rest; /* in the path; "." for the root itself */
+        const char *rest; /* in raw; "." for the root itself */
         bool writable;
+        char raw[WORKSPACE_PATH_MAX + 1]; /* the path as it is on the disk */
 };
 
-/* 0; -EINVAL a path that is none; -ENOENT there is no such folder at the top. */
+/* 0; -EINVAL a path that is none; -ENOENT there is no such folder at the top. *ret is not to be copied. */
 _must_use_ int place_of(const struct workspace *w, const char *path, struct place *ret);
+
+/* A path or name of the wire as it is on the disk, with a NUL behind it; to has room for n + 1. False:
+ * escaped without need. */
+bool name_decode(const char *wire, size_t n, char *to, size_t *ret_n);
 
 /* The last part of a path, "" of the root. */
 const char *path_last(const char *path);
@@ -68,11 +73,13 @@ void target_done(struct target *t);
 /* The folder that a path's last part stands in. -EPERM: the path is a root itself; -EROFS: not for this user. */
 _must_use_ int resolve_parent(const struct workspace *w, const char *path, struct target *ret);
 /* The same, links followed to where their content is, so that a save through a link keeps the link. */
-_must_use_ int resolve_target(const struct workspace *w, const char *path, struct target *ret);
+_must_use_ int resolve_target(const struct workspace *w, const char *path, struct target *ret,
+                              char ret_last[NAME_MAX + 1]);
 
 /* ---- what is told of a file (look.c) ---- */
 
 void stat_fill(const struct stat *st, const char *name, bool writable, struct workspace_stat *ret);
+_must_use_ int stat_fd(int fd, const char *name, bool writable, struct workspace_stat *ret);
 void stat_etag(const struct stat *st, char to[WORKSPACE_ETAG_MAX]);
 /* errno of a system call on a user's files, in the header's words. */
 int workspace_errno(int error);

@@ -66,6 +66,7 @@ _unused_ static void server_defaults(struct server *s) {
         s->config.echo = true;
         s->config.message_bytes = 65536;
         s->config.file_bytes = 300000;
+        s->config.upload_bytes = 300000;
 }
 
 _unused_ static void server_add_user(struct server *s, const char *name, const char *password) {

@@ -307,7 +307,7 @@ static void only_f_is_listed(const struct fixture *f) {
         _cleanup_(freep) struct workspace_stat *list = NULL;
         size_t n;
 
-        assert_int_equal(workspace_list(f->w, "home", 10, &list, &n, NULL), 0);
+        assert_int_equal(workspace_list(f->w, "home", 10, &list, &n), 0);
         assert_int_equal(n, 1);
         assert_string_equal(list[0].name, "f");
 }

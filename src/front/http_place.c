@@ -1,0 +1,86 @@
+/* http_place.c - see http_place.h. */
+#include "front/http_place.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "front/front_private.h"
+#include "rpc/rpc.h"
+
+static int hex(char c) {
+        return c >= '0' && c <= '9'   ? c - '0'
+               : c >= 'a' && c <= 'f' ? c - 'a' + 10
+               : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                      : -1;
+}
+
+char *place_decode(const char *s) {
+        char *path = calloc(1, strlen(s) + 1);
+        size_t n = 0;
+
+        for (; path && *s; s++) {
+                int c = (unsigned char)*s;
+
+                if (c == '%') {
+                        int high = hex(s[1]), low = high < 0 ? -1 : hex(s[2]);
+
+                        if (low < 0 || high * 16 + low == 0) {
+                                free(path);
+                                return NULL;
+                        }
+                        c = high * 16 + low;
+                        s += 2;
+                }
+                path[n++] = (char)c;
+        }
+        return path;
+}
+
+void place_done(struct http_place *p) {
+        free(p->path);
+        workspace_close(p->ws);
+}
+
+bool place_open(struct request *r, struct http_place *p) {
+        const struct account *a = r->identity->account;
+        int e;
+
+        p->path = place_decode(r->rest);
+        e = !p->path ? -EINVAL : workspace_path_check(p->path, strlen(p->path));
+        if (e == 0)
+                e = workspace_open(r->front->deps.config->data, a->name, a->uid, &p->ws);
+        if (e == 0)
+                return true;
+        http_errno(r, e);
+        return false;
+}
+
+struct validators validators_of(const struct workspace_stat *st, char etag[HTTP_ETAG_MAX]) {
+        (void)snprintf(etag, HTTP_ETAG_MAX, "\"%s\"", st->etag);
+        return (struct validators){.etag = etag, .modified_s = (int64_t)st->mtime_s};
+}
+
+void conditions_of(const struct request *r, struct conditions *c) {
+        c->match = http_header(r, "If-Match");
+        c->none = http_header(r, "If-None-Match");
+        c->modified_s = http_header(r, "If-Modified-Since");
+        c->unmodified_s = http_header(r, "If-Unmodified-Since");
+}
+
+void http_conflict(struct request *r, int error, const struct workspace_stat *now) {
+        const char *code = rpc_error_of(error);
+        const char *message = error == -EEXIST ? "it exists already" : "it has changed meanwhile";
+        char headers[HTTP_ETAG_MAX + 16];
+
+        if (!now) {
+                http_error(r, 412, code, message);
+                return;
+        }
+        (void)snprintf(headers, sizeof headers, "ETag: \"%s\"\r\n", now->etag);
+        http_json(r, 412,
+                  json_pack("{s:{s:s,s:s,s:s,s:I,s:f}}", "error", "code", code, "message", message,
+                            "etag", now->etag, "size", (json_int_t)now->size, "mtime", now->mtime_s),
+                  headers);
+}
