@@ -108,10 +108,11 @@ static int list_all(struct rpc_request *r, struct workspace *w, unsigned most,
         int e = workspace_list(w, text_param(r, "path"), most, ret, ret_n);
 
         if (e == -EFBIG)
-                return rpc_fail(r, e, NULL,
-                                "the folder has more than %u entries: ask for pages, with \"limit\" "
-                                "and, from the second on, \"after\"",
-                                most);
+                return rpc_fail(
+                        r, e, NULL,
+                        "the folder has more than %u entries: ask for pages, with \"limit\" "
+                        "and, from the second on, \"after\"",
+                        most);
         return e < 0 ? fail(r, e) : 0;
 }
 
@@ -293,7 +294,9 @@ static int fs_rename(struct rpc_request *r, json_t **ret) {
 }
 
 static const struct rpc_method methods[] = {
-        {.name = "fs.list", .params = {{"path", 's', true}, {"after", 's', false}, {"limit", 'i', false}}, .handle = fs_list},
+        {.name = "fs.list",
+         .params = {{"path", 's', true}, {"after", 's', false}, {"limit", 'i', false}},
+         .handle = fs_list},
         {.name = "fs.stat", .params = {{"path", 's', true}}, .handle = fs_stat},
         {.name = "fs.read",
          .params = {{"path", 's', true}, {"offset", 'i', false}, {"length", 'i', false}},

@@ -88,7 +88,6 @@ int front_new(const struct front_deps *deps, struct front **ret) {
                 return -ENOMEM;
         f->deps = *deps;
         f->budget.limit = BUDGET_BYTES;
-        f->bodies.limit = BUDGET_BYTES;
         f->piece_ns = PIECE_NS;
         f->head_ns = ARRIVE_NS;
         lobby_init(&f->lobby, LOBBY_MAX);

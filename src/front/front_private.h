@@ -29,7 +29,6 @@ struct front {
         atomic_size_t info_at;    /* arrive.h */
         _Atomic uint64_t head_ns; /* how long a client may take for its headers; tests shorten it */
         struct frames_budget budget; /* memory of messages that are coming in */
-        struct frames_budget bodies; /* and of requests' bodies */
         uint64_t piece_ns;           /* fixed: how long a client may take for a piece of a body */
         atomic_uint sockets;         /* seats taken */
         _Atomic uint64_t numbers;    /* requests and sockets: req=, socket= */

@@ -57,10 +57,9 @@ void http_errno(struct request *r, int error);
 /* The head alone, for an answer whose n bytes are sent elsewhere. 0 or -errno. */
 _must_use_ int http_begin(struct request *r, const struct answer *a);
 
-/* The whole body, at most limit bytes. False: it was answered with what was wrong (411, 413, 417, 408,
+/* The whole body, at most limit bytes (64 KiB); *ret is the caller's, to wipe if need be and buf_done. False: it was answered with what was wrong (411, 413, 417, 408,
  * 400, 503). */
 _must_use_ bool http_body(struct request *r, size_t limit, struct buf *ret);
-void http_body_done(struct request *r, struct buf *body); /* after a true http_body */
 
 /* The body piece by piece, none of it kept: take(arg, piece, n) is given at most HTTP_PIECE_BYTES at once,
  * and ends it with what it returns below 0. 0; -ECANCELED: it was answered with what was wrong; else what

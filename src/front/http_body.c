@@ -15,11 +15,10 @@
 #include "front/http.h"
 #include "front/peer.h"
 
-#define PIECE_BYTES     16384u
-#define SMALL_BYTES     65536u /* bodies up to here need no share of the memory for bodies */
-#define LARGEST_AT_ONCE 4u
-#define LINGER_MS       2000u
-#define JSON_DEPTH      8u /* a connection's stack is small */
+#define PIECE_BYTES 16384u
+#define SMALL_BYTES 65536u /* larger ones are not held: http_body_stream */
+#define LINGER_MS   2000u
+#define JSON_DEPTH  8u /* a connection's stack is small */
 
 static bool wrong(struct request *r, int status, const char *code, const char *message) {
         http_error(r, status, code, message);
@@ -116,24 +115,6 @@ static int pass_on(struct request *r, struct watch *w, http_take *take, void *ar
         return 0;
 }
 
-/* A share of the memory that all bodies have together; some of the largest fit in any case. */
-static bool take_share(struct request *r, size_t n) {
-        struct frames_budget *b = &r->front->bodies;
-        size_t most = MAX(b->limit, r->front->deps.config->file_bytes * LARGEST_AT_ONCE);
-
-        if (n <= SMALL_BYTES || atomic_fetch_add(&b->used, n) + n <= most)
-                return true;
-        atomic_fetch_sub(&b->used, n);
-        http_error_more(r, 503, "busy", "too much is being sent to this server; try again",
-                        "Retry-After: 1\r\n");
-        return false;
-}
-
-static void give_share(struct request *r, size_t n) {
-        if (n > SMALL_BYTES)
-                atomic_fetch_sub(&r->front->bodies.used, n);
-}
-
 static bool answer_broken(struct request *r, int error) {
         if (error == -ENOMEM || error == -EMFILE)
                 http_errno(r, error);
@@ -173,7 +154,8 @@ bool http_body(struct request *r, size_t limit, struct buf *ret) {
         struct buf body = BUF_INIT(limit);
         int e;
 
-        if (!length_fits(r, limit) || !take_share(r, (size_t)length))
+        CHECK(limit <= SMALL_BYTES);
+        if (!length_fits(r, limit))
                 return false;
         e = answer_expect(r) ? read_watched(r, (size_t)length, &body) : -ECANCELED;
         if (e == 0) {
@@ -182,13 +164,7 @@ bool http_body(struct request *r, size_t limit, struct buf *ret) {
                 return true;
         }
         buf_done(&body);
-        give_share(r, (size_t)length);
         return e == -ECANCELED ? false : answer_broken(r, e);
-}
-
-void http_body_done(struct request *r, struct buf *body) {
-        give_share(r, (size_t)r->ri->content_length);
-        buf_done(body);
 }
 
 json_t *http_body_json(struct request *r, size_t limit) {
@@ -201,7 +177,7 @@ json_t *http_body_json(struct request *r, size_t limit) {
                 j = json_loadb(body.data, body.n, JSON_REJECT_DUPLICATES, NULL);
         /* It may hold a password. */
         explicit_bzero(body.data, body.n);
-        http_body_done(r, &body);
+        buf_done(&body);
         if (!json_is_object(j)) {
                 json_decref(j);
                 http_error(r, 400, "bad_request", "the body is no JSON object");

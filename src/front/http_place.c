@@ -81,6 +81,7 @@ void http_conflict(struct request *r, int error, const struct workspace_stat *no
         (void)snprintf(headers, sizeof headers, "ETag: \"%s\"\r\n", now->etag);
         http_json(r, 412,
                   json_pack("{s:{s:s,s:s,s:s,s:I,s:f}}", "error", "code", code, "message", message,
-                            "etag", now->etag, "size", (json_int_t)now->size, "mtime", now->mtime_s),
+                            "etag", now->etag, "size", (json_int_t)now->size, "mtime",
+                            now->mtime_s),
                   headers);
 }

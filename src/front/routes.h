@@ -31,8 +31,8 @@ enum route_who {
 };
 
 /* How long a body may be, in bytes; longer ones are 413 before a handler sees them. */
-#define BODY_NONE  0
-#define BODY_SMALL 4096
+#define BODY_NONE   0
+#define BODY_SMALL  4096
 #define BODY_UPLOAD (-1) /* limits.upload_bytes */
 
 struct route {

@@ -183,7 +183,8 @@ static int listing_whole(struct listing *l, int *fd, size_t limit) {
 }
 
 /* Its two entries are always the same. */
-static int listing_top(struct listing *l, const struct workspace *w, const char *after, size_t limit) {
+static int listing_top(struct listing *l, const struct workspace *w, const char *after,
+                       size_t limit) {
         static const char *const names[] = {WORKSPACE_COURSES, WORKSPACE_HOME};
         const int fds[] = {w->courses, w->home};
 

@@ -26,8 +26,8 @@ struct workspace_save {
         bool conditional; /* if_match counts */
         int stage;        /* held until the end: nobody sweeps meanwhile */
         int fd;
-        mode_t mode;             /* what the file has now */
-        char last[NAME_MAX + 1]; /* of the path: a link has another name than its target */
+        mode_t mode;                    /* what the file has now */
+        char last[NAME_MAX + 1];        /* of the path: a link has another name than its target */
         char name[RANDOM_ID_CHARS + 1]; /* in staging; "" once it is not there */
 };
 

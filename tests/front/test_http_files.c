@@ -189,19 +189,64 @@ static void test_a_body_that_stalls_is_answered(void **state) {
         assert_int_equal(r.status, 404);
 }
 
-static void test_bodies_share_one_memory(void **state) {
-        static char big[100000];
+static void test_a_conflict_names_the_other_version(void **state) {
+        char etag[128], header[256], name[160];
 
         (void)state;
-        assert_int_equal(atomic_load(&s.front->bodies.used), 0);
-        atomic_store(&s.front->bodies.used, s.front->bodies.limit - 90000);
-        file_ask("PUT", "home/m.txt", "", big, sizeof big);
-        assert_int_equal(r.status, 503);
-        assert_non_null(strstr(r.head, "\r\nRetry-After: "));
-        file_ask("PUT", "home/m.txt", "", big, 80000);
+        file_ask("PUT", "home/k.txt", "", "first", 5);
+        take_etag(etag);
+        file_ask("PUT", "home/k.txt", "If-Match: \"old\"\r\n", "x", 1);
+        assert_int_equal(r.status, 412);
+        snprintf(header, sizeof header, "ETag: %s", etag);
+        assert_true(has_header(&r, header));
+        snprintf(name, sizeof name, "\"etag\":%s", etag);
+        assert_non_null(strstr(r.body, name));
+        assert_non_null(strstr(r.body, "\"size\":5"));
+        file_ask("PUT", "home/k.txt", "If-None-Match: *\r\n", "x", 1);
+        assert_int_equal(r.status, 412);
+        assert_non_null(strstr(r.body, "\"exists\""));
+        assert_true(has_header(&r, header));
+        file_ask("DELETE", "home/k.txt", "If-Match: W/\"a\"\r\n", "", 0);
+        assert_int_equal(r.status, 412);
+}
+
+static void test_dates_are_conditions(void **state) {
+        char date[64], header[160];
+        const char *p;
+
+        (void)state;
+        file_ask("PUT", "home/d.txt", "", "0123", 4);
+        file_ask("HEAD", "home/d.txt", "Range: bytes=1-2\r\n", "", 0);
+        assert_int_equal(r.status, 200);
+        assert_true(has_header(&r, "Content-Length: 4"));
+        assert_int_equal(r.n, 0);
+        p = strstr(r.head, "\r\nLast-Modified: ");
+        assert_non_null(p);
+        snprintf(date, sizeof date, "%.29s", p + strlen("\r\nLast-Modified: "));
+        snprintf(header, sizeof header, "If-Modified-Since: %s\r\n", date);
+        file_ask("GET", "home/d.txt", header, "", 0);
+        assert_int_equal(r.status, 304);
+        assert_non_null(strstr(r.head, "\r\nETag: "));
+        assert_null(strstr(r.head, "\r\nContent-Length: "));
+        file_ask("PUT", "home/d.txt", "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "x",
+                 1);
+        assert_int_equal(r.status, 412);
+        snprintf(header, sizeof header, "If-Unmodified-Since: %s\r\n", date);
+        file_ask("PUT", "home/d.txt", header, "new", 3);
+        assert_int_equal(r.status, 200);
+}
+
+static void test_names_that_are_not_utf8(void **state) {
+        (void)state;
+        file_ask("PUT", "home/b%5CxE4r", "", "x", 1);
         assert_int_equal(r.status, 201);
-        assert_int_equal(atomic_load(&s.front->bodies.used), s.front->bodies.limit - 90000);
-        atomic_store(&s.front->bodies.used, 0);
+        file_ask("GET", "home/b%5CxE4r", "", "", 0);
+        assert_int_equal(r.status, 200);
+        assert_true(has_header(&r, "Content-Disposition: attachment; filename*=UTF-8''b%5CxE4r"));
+        file_ask("DELETE", "home/b%5CxE4r", "", "", 0);
+        assert_int_equal(r.status, 204);
+        file_ask("PUT", "home/%5CxC3%5CxA4", "", "x", 1); /* needs no escape */
+        assert_int_equal(r.status, 400);
 }
 
 static int set_up(void **state) {
@@ -236,7 +281,9 @@ int main(void) {
                 cmocka_unit_test(test_a_client_may_ask_whether_to_go_on),
                 cmocka_unit_test(test_a_body_that_ends_early_is_answered),
                 cmocka_unit_test(test_a_body_that_stalls_is_answered),
-                cmocka_unit_test(test_bodies_share_one_memory),
+                cmocka_unit_test(test_a_conflict_names_the_other_version),
+                cmocka_unit_test(test_dates_are_conditions),
+                cmocka_unit_test(test_names_that_are_not_utf8),
         };
 
         return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -98,10 +98,11 @@ static void test_list_is_sorted_by_bytes(void **state) {
         assert_int_equal(mkfifoat(f->w->home, "fifo", 0600), 0);
 
         assert_int_equal(workspace_list(f->w, "home", 8, &list, &n), 0);
-        static const char *const names[] = {"Z", "a\nb", "b",    "bad\xff",
+        static const char *const names[] = {"Z",   "a\nb", "b",    "bad\xff",
                                             "dir", "fifo", "link", "\xc3\xa4"};
-        static const int types[] = {WORKSPACE_FILE,  WORKSPACE_FILE, WORKSPACE_FILE, WORKSPACE_FILE, WORKSPACE_DIR,
-                                    WORKSPACE_OTHER, WORKSPACE_LINK, WORKSPACE_FILE};
+        static const int types[] = {WORKSPACE_FILE, WORKSPACE_FILE, WORKSPACE_FILE,
+                                    WORKSPACE_FILE, WORKSPACE_DIR,  WORKSPACE_OTHER,
+                                    WORKSPACE_LINK, WORKSPACE_FILE};
         assert_int_equal(n, ELEMENTS(names));
         for (size_t i = 0; i < n; i++) {
                 assert_string_equal(list[i].name, names[i]);

@@ -38,8 +38,12 @@ static void test_forms(void **state) {
 /* Escaped without need, so another name of what has one already; and what would leave the path. */
 static void test_forms_that_are_none(void **state) {
         static const char *const none[] = {
-                "\\xC3\\xA4", "home/\\xC3\\xA4", "\\x5C", "\\x5Cx41", "\\x5C\\x5C", "a\\xE2\\x82\\xAC",
-                "\xff",       "a/..",            "..",    "a//b",     "/a",         "a/",
+                "\\xC3\\xA4", "home/\\xC3\\xA4",
+                "\\x5C",      "\\x5Cx41",
+                "\\x5C\\x5C", "a\\xE2\\x82\\xAC",
+                "\xff",       "a/..",
+                "..",         "a//b",
+                "/a",         "a/",
                 "a/.",
         };
         static const char *const plain[] = {"\\x2e\\x2e", "\\x2E\\x2E", "\\x00", "\\x2F", "%2e%2e"};
