@@ -83,7 +83,10 @@ bool name_decode(const char *wire, size_t n, char *to, size_t *ret_n) {
         for (size_t at = 0; at < n;) {
                 int byte = escaped(wire + at, n - at);
 
-                to[out++] = byte < 0 ? wire[at] : (char)(unsigned char)byte;
+                if (byte < 0)
+                        to[out++] = wire[at];
+                else
+                        to[out++] = (char)byte;
                 at += byte < 0 ? 1 : ESCAPE_CHARS;
         }
         to[out] = '\0';
