@@ -108,7 +108,8 @@ static enum entity_range range_of(struct request *r, const struct validators *no
                                   uint64_t *ret_from, uint64_t *ret_n) {
         *ret_from = 0;
         *ret_n = size;
-        if (r->head || !condition_range(http_header(r, "If-Range"), now, clock_real_ms() / 1000))
+        if (r->head ||
+            !condition_range(http_header(r, "If-Range"), now, (int64_t)(clock_real_ms() / 1000)))
                 return ENTITY_WHOLE;
         return entity_range(http_header(r, "Range"), size, ret_from, ret_n);
 }
