@@ -7,36 +7,8 @@
 #include <string.h>
 
 #include "front/front_private.h"
+#include "front/uri.h"
 #include "rpc/rpc.h"
-
-static int hex(char c) {
-        return c >= '0' && c <= '9'   ? c - '0'
-               : c >= 'a' && c <= 'f' ? c - 'a' + 10
-               : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                      : -1;
-}
-
-char *place_decode(const char *s) {
-        char *path = calloc(1, strlen(s) + 1);
-        size_t n = 0;
-
-        for (; path && *s; s++) {
-                int c = (unsigned char)*s;
-
-                if (c == '%') {
-                        int high = hex(s[1]), low = high < 0 ? -1 : hex(s[2]);
-
-                        if (low < 0 || high * 16 + low == 0) {
-                                free(path);
-                                return NULL;
-                        }
-                        c = high * 16 + low;
-                        s += 2;
-                }
-                path[n++] = (char)c;
-        }
-        return path;
-}
 
 void place_done(struct http_place *p) {
         free(p->path);
@@ -47,7 +19,7 @@ bool place_open(struct request *r, struct http_place *p) {
         const struct account *a = r->identity->account;
         int e;
 
-        p->path = place_decode(r->rest);
+        p->path = uri_decode(r->rest);
         e = !p->path ? -EINVAL : workspace_path_check(p->path, strlen(p->path));
         if (e == 0)
                 e = workspace_open(r->front->deps.config->data, a->name, a->uid, &p->ws);

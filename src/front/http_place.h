@@ -20,9 +20,6 @@ struct http_place {
 _must_use_ bool place_open(struct request *r, struct http_place *p);
 void place_done(struct http_place *p);
 
-/* RFC 3986, 2.1: a new string. NULL: a broken %XX, a NUL, no memory. '+' is a plus. */
-_must_use_ char *place_decode(const char *s);
-
 #define HTTP_ETAG_MAX (WORKSPACE_ETAG_MAX + 2)
 /* etag receives it in quotes, and must live as long. */
 struct validators validators_of(const struct workspace_stat *st, char etag[HTTP_ETAG_MAX]);
