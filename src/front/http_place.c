@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/audit.h"
 #include "front/front_private.h"
 #include "front/uri.h"
 #include "rpc/rpc.h"
@@ -27,6 +28,14 @@ bool place_open(struct request *r, struct http_place *p) {
                 return true;
         http_errno(r, e);
         return false;
+}
+
+void place_note(const struct request *r, const char *what, const char *path, int error) {
+        audit_note(r->front->deps.audit, &(struct audit_event){.what = what,
+                                                               .user = r->identity->account->name,
+                                                               .address = r->address,
+                                                               .object = path,
+                                                               .error = error});
 }
 
 struct validators validators_of(const struct workspace_stat *st, char etag[HTTP_ETAG_MAX]) {

@@ -26,5 +26,8 @@ struct validators validators_of(const struct workspace_stat *st, char etag[HTTP_
 /* The request's headers into c, read left as it is. */
 void conditions_of(const struct request *r, struct conditions *c);
 
+/* Into the audit log: what a user changed in their files, or tried to. */
+void place_note(const struct request *r, const char *what, const char *path, int error);
+
 /* 412 with what stands there now: ETag, and error.etag, .size, .mtime. now NULL: nothing does, or no one knows. */
 void http_conflict(struct request *r, int error, const struct workspace_stat *now);

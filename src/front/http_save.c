@@ -87,6 +87,7 @@ static void save(struct request *r, struct change *c) {
                 e = http_body_stream(r, r->front->deps.config->upload_bytes, take, s);
         if (e == 0)
                 e = workspace_save_commit(s, &after, &created);
+        place_note(r, "fs.write", c->at.path, e);
         if (e == 0)
                 answer_saved(r, &after, created);
         else if (e != -ECANCELED)
@@ -114,6 +115,7 @@ void http_files_delete(struct request *r) {
                 e = judge(r, &c, &if_match);
         if (e == 0)
                 e = workspace_remove(c.at.ws, c.at.path, false);
+        place_note(r, "fs.remove", c.at.path, e);
         if (e < 0)
                 answer_refused(r, &c, e);
         else
