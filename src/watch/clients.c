@@ -9,12 +9,16 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "watch/watch_private.h"
+#include "workspace/workspace.h"
 
 /* ---- telling ---- */
 
 static json_t *entry_path(const struct watch *x, const char *name) {
+        char wire[WORKSPACE_NAME_MAX];
+
+        workspace_name_wire(name ? name : "", wire);
         _cleanup_(freep) char *path = x->name[0] || !name ? str_printf("%s", x->path)
-                                                          : str_printf("%s/%s", x->path, name);
+                                                          : str_printf("%s/%s", x->path, wire);
 
         return path ? json_string(path) : NULL;
 }
@@ -80,8 +84,7 @@ void watch_tell(struct watches *w, struct watch *x, const char *name, enum chang
                 return;
         if (!x->active || x->rescan)
                 x->rescan = true;
-        else if (!utf8_valid(name, strlen(name)) || /* no path of the wire can say it */
-                 offer(x, name, change) < 0)
+        else if (offer(x, name, change) < 0)
                 watch_rescan(w, x);
 }
 
