@@ -48,12 +48,14 @@ int arrive_learn(struct front *f, const struct sockaddr_in *a) {
 /* More than n bytes, the end, or the deadline. False: the deadline. */
 static bool wait_for_more(int fd, size_t n, uint64_t until_ns) {
         struct pollfd p = {.fd = fd, .events = POLLIN};
-        int least = (int)n + 1;
+        int least = (int)n + 1, one = 1;
         uint64_t now = clock_mono_ns();
+        bool more;
 
         if (n && setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &least, sizeof least) < 0)
                 return false;
-        return now < until_ns && poll(&p, 1, (int)((until_ns - now) / 1000000) + 1) != 0;
+        more = now < until_ns && poll(&p, 1, (int)((until_ns - now) / 1000000) + 1) != 0;
+        return (!n || setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one) == 0) && more;
 }
 
 /* Looks at what has come until the headers are whole; nothing is taken out of the socket. */
@@ -83,12 +85,8 @@ static enum outcome look(struct guest *g, char *bytes, uint64_t until_ns, struct
 
 static enum outcome wait_for_head(struct guest *g, uint64_t until_ns, struct refusal *ret) {
         _cleanup_(freep) char *bytes = malloc(HEAD_BYTES_MAX);
-        int least = 1;
-        enum outcome o = bytes ? look(g, bytes, until_ns, ret) : GONE;
 
-        if (setsockopt(g->fd, SOL_SOCKET, SO_RCVLOWAT, &least, sizeof least) < 0)
-                return GONE;
-        return o;
+        return bytes ? look(g, bytes, until_ns, ret) : GONE;
 }
 
 static void refuse(struct front *f, const struct mg_connection *conn, const struct guest *g,
@@ -112,10 +110,12 @@ int arrive(const struct mg_connection *conn, void **ret_guest) {
         struct refusal why = {0};
         struct guest *g;
         enum outcome o;
-        int fd = ri ? peer_dup(ri) : -ENOTCONN;
+        int own = -1, fd = ri ? peer_dup(ri, &own) : -ENOTCONN;
 
-        if (fd < 0 || guest_new(fd, &g) < 0)
+        if (fd < 0 || guest_new(fd, own, &g) < 0) {
+                peer_forget(own);
                 return 0;
+        }
         *ret_guest = g;
         lobby_enter(&f->lobby, g);
         o = wait_for_head(g, clock_mono_ns() + f->head_ns, &why);

@@ -47,8 +47,10 @@ static void on_close(const struct mg_connection *conn) {
         struct guest *g = guest_of(conn);
 
         arrive_look(conn);
-        if (g)
+        if (g) {
                 ws_leave(g->seat);
+                peer_forget(g->own);
+        }
         guest_unref(g);
 }
 

@@ -39,7 +39,7 @@ static bool answer_expect(struct request *r) {
 }
 
 static int watch_peer(struct request *r, struct watch **ret) {
-        int fd = peer_dup(r->ri);
+        int fd = guest_dup(guest_of(r->conn));
 
         return fd < 0 ? fd : watch_new(r->front->watchdog, fd, ret);
 }

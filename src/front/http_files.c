@@ -12,12 +12,12 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "front/arrive.h"
 #include "front/condition.h"
 #include "front/entity.h"
 #include "front/file_type.h"
 #include "front/front_private.h"
 #include "front/http_place.h"
-#include "front/peer.h"
 #include "front/routes.h"
 #include "workspace/workspace.h"
 
@@ -77,7 +77,7 @@ static int send_piece(struct request *r, int sock, const char *data, size_t n) {
 
 /* The head has promised n bytes: what cannot be kept ends the connection short of them. */
 static void stream(struct request *r, int file, uint64_t from, uint64_t n) {
-        _cleanup_(fd_closep) int sock = peer_dup(r->ri);
+        _cleanup_(fd_closep) int sock = guest_dup(guest_of(r->conn));
         _cleanup_(freep) char *piece = malloc(PIECE_BYTES);
 
         while (sock >= 0 && piece && n > 0) {

@@ -2,6 +2,7 @@
 #include "front/lobby.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -19,7 +20,7 @@ void lobby_done(struct lobby *l) {
         latch_mutex_done(&l->lock);
 }
 
-int guest_new(int fd, struct guest **ret) {
+int guest_new(int fd, int own, struct guest **ret) {
         struct guest *g = calloc(1, sizeof *g);
 
         if (!g) {
@@ -28,8 +29,15 @@ int guest_new(int fd, struct guest **ret) {
         }
         latch_ref_init(&g->ref);
         g->fd = fd;
+        g->own = own;
         *ret = g;
         return 0;
+}
+
+int guest_dup(const struct guest *g) {
+        int fd = g && g->fd >= 0 ? fcntl(g->fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+        return fd >= 0 ? fd : g && g->fd >= 0 ? -errno : -ENOTCONN;
 }
 
 struct guest *guest_unref(struct guest *g) {

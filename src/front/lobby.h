@@ -21,6 +21,7 @@ struct seat;
 struct guest {
         struct latch_ref ref; /* the connection's, and a newcomer's while it shuts this one */
         int fd;               /* fixed while it stands in the lobby; later the connection's own */
+        int own;              /* fixed: civetweb's descriptor of the same socket (peer.h) */
         bool refused;      /* the connection's: whatever is still read of it is not carried out */
         bool early;        /* the same: bytes came behind the headers */
         struct seat *seat; /* the same: it becomes a socket (ws.c), NULL */
@@ -41,8 +42,10 @@ void lobby_init(struct lobby *l, unsigned limit);
 void lobby_done(struct lobby *l); /* nobody waits any more */
 
 /* fd becomes the guest's, also on failure. 0, -ENOMEM. */
-_must_use_ int guest_new(int fd, struct guest **ret);
-struct guest *guest_unref(struct guest *g); /* NULL is fine; returns NULL */
+_must_use_ int guest_new(int fd, int own, struct guest **ret);
+/* The connection's own thread: another descriptor of its socket (close-on-exec). -ENOTCONN, -EMFILE. */
+_must_use_ int guest_dup(const struct guest *g); /* NULL: -ENOTCONN */
+struct guest *guest_unref(struct guest *g);      /* NULL is fine; returns NULL */
 
 /* Above the limit the oldest is shut, both ways: its thread wakes up and finds it has been let go. */
 void lobby_enter(struct lobby *l, struct guest *g);

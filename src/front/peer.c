@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -12,7 +13,37 @@
 #include "base/fd.h"
 #include "base/str.h"
 
-#define GAP_MAX 4096 /* closed descriptors below an open one */
+#define GAP_MAX   4096 /* closed descriptors below an open one */
+#define KNOWN_MAX 65536u
+
+/* Descriptors of which it is known whose they are. A process has one table of descriptors, so this is one. */
+static _Atomic uint64_t known[KNOWN_MAX / 64];
+/* The lowest that was ever a connection's: what lies below was opened at the start, to stay. */
+static atomic_int lowest = INT_MAX;
+
+static _Atomic uint64_t *known_word(int fd) {
+        return fd >= 0 && (unsigned)fd < KNOWN_MAX ? &known[fd / 64] : NULL;
+}
+
+static bool is_known(int fd) {
+        _Atomic uint64_t *w = known_word(fd);
+
+        return w && atomic_load(w) & (uint64_t)1 << fd % 64;
+}
+
+static void set_known(int fd) {
+        _Atomic uint64_t *w = known_word(fd);
+
+        if (w)
+                atomic_fetch_or(w, (uint64_t)1 << fd % 64);
+}
+
+void peer_forget(int own) {
+        _Atomic uint64_t *w = known_word(own);
+
+        if (w)
+                atomic_fetch_and(w, ~((uint64_t)1 << own % 64));
+}
 
 static bool name_of(int (*get)(int, struct sockaddr *, socklen_t *), int fd,
                     struct sockaddr_in *ret) {
@@ -39,24 +70,49 @@ static bool is_peer(int fd, const struct mg_request_info *ri, struct in_addr add
                ntohs(own.sin_port) == ri->server_port;
 }
 
-int peer_dup(const struct mg_request_info *ri) {
+/* Descriptors are handed out lowest first: the search is short where it can succeed, and ends where nothing
+ * is open any more. -ENOTCONN: it is not there. */
+static int find(const struct mg_request_info *ri, int from, bool all) {
         struct in_addr address;
         int closed = 0; /* in a row */
 
         if (inet_pton(AF_INET, ri->remote_addr, &address) != 1)
                 return -ENOTCONN;
-        /* Descriptors are handed out lowest first: the search is short where it can succeed, and ends
-         * where nothing is open any more. */
-        for (int fd = 0; closed < GAP_MAX; fd++) {
-                errno = 0;
-                if (is_peer(fd, ri, address)) {
-                        int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-
-                        return copy < 0 ? -errno : copy;
+        for (int fd = from; closed < GAP_MAX; fd++) {
+                if (!all && is_known(fd)) {
+                        closed = 0;
+                        continue;
                 }
+                errno = 0;
+                if (is_peer(fd, ri, address))
+                        return fd;
                 closed = errno == EBADF ? closed + 1 : 0;
         }
         return -ENOTCONN;
+}
+
+static void note(int own) {
+        int was = atomic_load(&lowest);
+
+        set_known(own);
+        while (own < was && !atomic_compare_exchange_weak(&lowest, &was, own))
+                ;
+}
+
+int peer_dup(const struct mg_request_info *ri, int *ret_own) {
+        int from = atomic_load(&lowest), copy;
+        int own = from < INT_MAX ? find(ri, from, false) : -ENOTCONN;
+
+        if (own < 0)
+                own = find(ri, 0, true); /* as if nothing was known */
+        if (own < 0)
+                return own;
+        copy = fcntl(own, F_DUPFD_CLOEXEC, 0);
+        if (copy < 0)
+                return -errno;
+        note(own);
+        *ret_own = own;
+        return copy;
 }
 
 int peer_connect(const struct sockaddr_in *a) {

@@ -20,8 +20,8 @@
 enum tag { TAG_SOCK, TAG_OUTPUT, TAG_HOLDER, TAG_SELF, TAG_BITS = 3 };
 #define TAG_MASK ((1u << TAG_BITS) - 1)
 
-void pump_wake(struct pump *p, struct sock *c) {
-        uint64_t one = 1;
+/* Onto the list of the ready, unless it is there. */
+static void put_ready(struct pump *p, struct sock *c) {
         struct sock *first;
 
         if (atomic_exchange(&c->ready, true))
@@ -31,9 +31,22 @@ void pump_wake(struct pump *p, struct sock *c) {
         do
                 c->ready_next = first;
         while (!atomic_compare_exchange_weak(&p->ready, &first, c));
+}
+
+void pump_wake(struct pump *p, struct sock *c) {
+        uint64_t one = 1;
+
+        put_ready(p, c); /* whoever put it there may not have woken the pump */
         /* Pairs with sleep_until: either it sees the list, or we see that it sleeps. */
         if (atomic_exchange(&p->asleep, false) && write(p->event_fd, &one, sizeof one) < 0)
                 CHECK(errno == EAGAIN); /* full: it is awake as can be */
+}
+
+void pump_later(struct pump *p, struct sock *c) {
+        if (atomic_fetch_add(&p->later, 1) + 1 >= PUMP_LATER_MAX)
+                pump_wake(p, c);
+        else
+                put_ready(p, c);
 }
 
 void pump_queue(struct pump *p, struct sock *c) {
@@ -124,8 +137,10 @@ static void detach(struct pump *p, struct sock *c) {
 
 /* Takes the list of the ready and lines them up, oldest first. Each keeps the list's reference. */
 static struct sock *take_ready(struct pump *p) {
-        struct sock *c = atomic_exchange(&p->ready, NULL);
-        struct sock *oldest = NULL;
+        struct sock *c, *oldest = NULL;
+
+        atomic_store(&p->later, 0);
+        c = atomic_exchange(&p->ready, NULL);
 
         while (c) {
                 struct sock *next = c->ready_next;
@@ -145,7 +160,7 @@ static void line_up(struct pump *p) {
 
                 /* From here on a new wake puts it on the list again: nothing said meanwhile is lost. */
                 atomic_store(&c->ready, false);
-                if (!c->attached && !c->dead)
+                if (!c->attached && !c->dead && !atomic_load(&c->gone)) /* it came and went */
                         attach(p, c);
                 if (c->attached)
                         pump_queue(p, c);

@@ -24,6 +24,7 @@
 #define PUMP_NAP_OVER    4096u          /* a batch above this... */
 #define PUMP_NAP_NS      500000u /* ...lets output gather for so long (facts: halves the CPU) */
 #define PUMP_TICK_NS     100000000u
+#define PUMP_LATER_MAX   32u        /* who come or go before the pump is woken for them */
 #define PUMP_CARE_NS     250000000u /* how often each socket's health is looked at */
 
 #define PUMP_PING_NS   10000000000ull /* of silence before we ask */
@@ -39,6 +40,7 @@ struct pump {
         atomic_bool asleep; /* is about to wait, or waits: write event_fd */
         atomic_bool stopping;
         _Atomic(struct sock *) ready; /* newest first; each holds a reference */
+        atomic_uint later;            /* of them, those that can wait for the tick */
         struct sessions *sessions;    /* set by pump_run */
         struct pump_times times;
         pthread_t thread;
@@ -54,8 +56,10 @@ struct pump {
         int iov_n;
 };
 
-/* Any thread: this socket has something to send, is new, or is gone. */
+/* Any thread: this socket has something to send. */
 void pump_wake(struct pump *p, struct sock *c);
+/* Any thread: it is new, or gone, which a tick from now is soon enough, unless many are. */
+void pump_later(struct pump *p, struct sock *c);
 
 void pump_queue(struct pump *p, struct sock *c); /* a turn for c, at the end of the row */
 void pump_nap(struct pump *p, struct sock *c, uint64_t until_ns);

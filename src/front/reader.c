@@ -3,11 +3,11 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
 #include "front/pump_private.h"
 
 enum { OP_TEXT = 1, OP_BINARY = 2, OP_PONG = 10 };
@@ -99,7 +99,7 @@ void reader_run(struct sock *c, const struct reader_to *to) {
         bool listens = true;
 
         /* The pump sends with MSG_DONTWAIT, so only reading waits: one call a message, no poll. */
-        if (fd_set_nonblock(c->fd, false) < 0 ||
+        if (fcntl(c->fd, F_SETFL, O_RDWR) < 0 ||
             setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second) < 0)
                 return;
         for (;;) {

@@ -193,7 +193,7 @@ void ws_ready(struct mg_connection *conn, void *cbdata) {
         s->sock = c;
         if (!c->echo)
                 send_hello(c, f->deps.config);
-        pump_wake(c->pump, c);
+        pump_later(c->pump, c);
         if (atomic_load(&f->stopping)) /* front_stop may have looked before we were there */
                 front_say_goodbye(f, c);
         reader_run(c, &(struct reader_to){f->deps.rpc, f->deps.sessions});
@@ -201,7 +201,7 @@ void ws_ready(struct mg_connection *conn, void *cbdata) {
                 port_close(&c->port);
         registry_remove(f->socks, &c->item);
         atomic_store(&c->gone, true);
-        pump_wake(c->pump, c);
+        pump_later(c->pump, c);
         log_end(s);
 }
 

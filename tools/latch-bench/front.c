@@ -4,15 +4,17 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/str.h"
 #include "front.h"
 
 #define THREADS_TEXT "1100"
 #define THREADS      (1100u + 32u) /* max_sockets, and http_threads as delivered */
 
-/* A body of 100 MB is over what is delivered as the limit of a file. */
+/* A body of 100 MB is over what is delivered as the limit of a file, and so are our requests. */
 const struct server_settings bench_front_settings = {
         "max_sockets = " THREADS_TEXT "\n",
-        "file_bytes = 134217728\n",
+        "file_bytes = 134217728\nrequests_per_minute = 100000000\n"
+        "address_requests_per_minute = 100000000\n",
         "[diagnostics]\necho = yes\n",
 };
 
@@ -26,17 +28,32 @@ static int raise_descriptors(void) {
         return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
 }
 
-/* The memory first, while nothing else has grown either process. */
-static int run_cases(struct front_run *run) {
-        int r = front_idle(run);
+static int echo_small(struct front_run *run) {
+        return front_echo(run, "echo64", 64);
+}
 
-        if (r == 0)
-                r = front_upgrades(run);
-        if (r == 0)
-                r = front_echo(run, "echo64", 64);
-        if (r == 0)
-                r = front_echo(run, "echo16k", 16384);
-        return r < 0 ? r : front_files(run);
+static int echo_large(struct front_run *run) {
+        return front_echo(run, "echo16k", 16384);
+}
+
+/* The memory first, while nothing else has grown either process. */
+static const struct {
+        const char *name;
+        int (*run)(struct front_run *run);
+} cases[] = {
+        {"idle", front_idle},    {"upgrades", front_upgrades}, {"echo64", echo_small},
+        {"echo16k", echo_large}, {"files", front_files},
+};
+
+/* -EINVAL: there is no such case. */
+static int run_cases(struct front_run *run) {
+        const char *only = run->options->only;
+        int r = only ? -EINVAL : 0;
+
+        for (size_t i = 0; i < ELEMENTS(cases) && (r == 0 || r == -EINVAL); i++)
+                if (!only || str_eq(cases[i].name, only))
+                        r = cases[i].run(run);
+        return r;
 }
 
 int bench_front(struct server *server, const struct bench_options *o) {

@@ -17,7 +17,7 @@
 static const char usage[] =
         "usage: latch-bench classroom [--users N] [OPTIONS]   N users (60) run a program at once\n"
         "       latch-bench run [--rounds N] [OPTIONS]        first output of print(1), beside bare bwrap\n"
-        "       latch-bench front [--rounds N] [--quick] [--json] [--timeout SECONDS]\n"
+        "       latch-bench front [--rounds N] [--quick] [--case NAME] [--json] [--timeout SECONDS]\n"
         "                                                     sockets and files, beside bare civetweb and nginx\n"
         "\n"
         "  --json                  the last line is one JSON object\n"
@@ -58,6 +58,7 @@ static bool parse(int argc, char **argv, struct bench_options *o) {
                 {"password-file", required_argument, NULL, 'p'},
                 {"json", no_argument, NULL, 'j'},
                 {"quick", no_argument, NULL, 'q'},
+                {"case", required_argument, NULL, 'c'},
                 {0},
         };
         unsigned timeout_s = 300;
@@ -74,6 +75,7 @@ static bool parse(int argc, char **argv, struct bench_options *o) {
                 case 'p': o->password_file = optarg; break;
                 case 'j': o->json = true; break;
                 case 'q': o->quick = true; break;
+                case 'c': o->only = optarg; break;
                 default: ok = false;
                 }
         }
