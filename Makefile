@@ -1,4 +1,4 @@
-# make · make run · make check · make check-full · make tidy · make bench · make install · make clean
+# make · make run · make check · make check-full · make fuzz · make tidy · make bench · make install · make clean
 # Variants of every object: rel (what ships), asan (address, undefined behaviour), tsan (threads).
 VERSION  := 0.1.0
 PREFIX   ?= /usr/local
@@ -16,6 +16,8 @@ LIBS     := -lcivetweb -lurcu -lurcu-cds -lurcu-common -lsqlite3 -lsodium -ljans
 
 FLAGS_rel  := $(CFLAGS) -D_FORTIFY_SOURCE=2
 FLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FLAGS_fuzz := -O2 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+              -fno-sanitize-recover=undefined
 FLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 
 SRC   := $(filter-out src/base/fault.c %_main.c,$(foreach r,$(ROOMS),$(wildcard src/$(r)/*.c)))
@@ -48,10 +50,10 @@ TESTS_$(1) := $$(TESTS:tests/%.c=$(BUILD)/$(1)/test/%)
 
 $(BUILD)/$(1)/obj/%.o: %.c | $$$$(@D)/.dir
 	@echo "  CC    $(1) $$<"
-	@$$(CC) $$(CPPFLAGS) $$(WARN) $$(HARDEN) $$(FLAGS_$(1)) -MMD -MP -c $$< -o $$@
+	@$$(or $$(CC_$(1)),$$(CC)) $$(CPPFLAGS) $$(WARN) $$(HARDEN) $$(FLAGS_$(1)) -MMD -MP -c $$< -o $$@
 $(BUILD)/$(1)/obj/web/assets.o: $(BUILD)/web/assets.c | $$$$(@D)/.dir
 	@echo "  CC    $(1) $$<"
-	@$$(CC) $$(CPPFLAGS) -std=gnu11 $$(HARDEN) $$(FLAGS_$(1)) -MMD -MP -c $$< -o $$@
+	@$$(or $$(CC_$(1)),$$(CC)) $$(CPPFLAGS) -std=gnu11 $$(HARDEN) $$(FLAGS_$(1)) -MMD -MP -c $$< -o $$@
 # The assembler reads runner.py, which the compiler's list of dependencies does not know.
 $(BUILD)/$(1)/obj/src/spawn/runner.o: src/spawn/runner.py
 $(BUILD)/$(1)/lib/liblatchd.a: $$(OBJ_$(1)) | $$$$(@D)/.dir
@@ -91,12 +93,13 @@ FAULT_WRAP  := $(FAULT_CALLS:%=-Wl,--wrap=%)
 $(eval $(call VARIANT,rel,$(BUILD)/bin))
 $(eval $(call VARIANT,asan,$(BUILD)/asan/bin))
 $(eval $(call VARIANT,tsan,$(BUILD)/tsan/bin))
+$(eval $(call VARIANT,fuzz,$(BUILD)/fuzz/bin))
 $(foreach b,$(STATIC_asan),$(eval $(BUILD)/asan/bin/$(b): $(BUILD)/bin/$(b) | $(BUILD)/asan/bin/.dir ; @cp $$< $$@))
 $(foreach b,$(STATIC_tsan),$(eval $(BUILD)/tsan/bin/$(b): $(BUILD)/bin/$(b) | $(BUILD)/tsan/bin/.dir ; @cp $$< $$@))
 
 %/.dir:
 	@mkdir -p $(@D) && touch $@
-.PRECIOUS: %/.dir $(BUILD)/rel/obj/%.o $(BUILD)/asan/obj/%.o $(BUILD)/tsan/obj/%.o \
+.PRECIOUS: %/.dir $(BUILD)/rel/obj/%.o $(BUILD)/asan/obj/%.o $(BUILD)/tsan/obj/%.o $(BUILD)/fuzz/obj/%.o \
            $(BUILD)/rel/nested/%.o $(BUILD)/asan/nested/%.o $(BUILD)/tsan/nested/%.o
 
 all: $(BINS_rel)
@@ -129,7 +132,7 @@ run:
 # Every test that belongs in a check; under 15 minutes on two cores.
 check:
 	@tools/deps check
-	@$(MAKE) --no-print-directory -j2 all all-asan all-tsan tests-asan tests-tsan e2e-deps
+	@$(MAKE) --no-print-directory -j2 all all-asan all-tsan tests-asan tests-tsan fuzz-targets e2e-deps
 	@BUILD=$(BUILD) tools/check
 # The acceptance tests with the numbers of docs/acceptance.md: COUNT=full make check-full. Takes hours, not minutes.
 check-full:
@@ -138,6 +141,19 @@ check-full:
 	@BUILD=$(BUILD) E2E_SECONDS=14400 JOBS=1 tools/run-e2e rel 2
 tests-asan: $(TESTS_asan)
 tests-tsan: $(TESTS_tsan)
+
+# libFuzzer targets: only clang has it.
+CC_fuzz      := clang
+FUZZ         := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SECONDS ?= 600
+fuzz-targets: $(FUZZ)
+$(FUZZ): $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/%.o $(BUILD)/fuzz/lib/liblatchd.a
+	@echo "  LINK  $@"
+	@$(CC_fuzz) -fsanitize=fuzzer,address,undefined $(LINK) $^ $(LIBS) -o $@
+fuzz:
+	@tools/deps fuzz
+	@$(MAKE) --no-print-directory -j2 fuzz-targets
+	@BUILD=$(BUILD) tools/run-fuzz $(FUZZ_SECONDS)
 
 # The npm packages of the end-to-end tests, from their lock file.
 e2e-deps: tests/e2e/node_modules/.installed
@@ -185,5 +201,5 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: tidy lint unused all all-asan all-tsan run check bench install tests-asan tests-tsan e2e-deps unit-asan unit-tsan unit-rel clean
+.PHONY: fuzz fuzz-targets tidy lint unused all all-asan all-tsan run check bench install tests-asan tests-tsan e2e-deps unit-asan unit-tsan unit-rel clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

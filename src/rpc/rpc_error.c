@@ -62,14 +62,26 @@ const char *rpc_error_of(int error) {
         return error_row(error)->code;
 }
 
-/* A message that was cut, or made of what a user gave, still has to be UTF-8. */
-static void trim_utf8(char *s) {
+/* Bytes of the UTF-8 character at s, 0 for none. */
+static size_t utf8_char(const char *s, size_t n) {
+        for (size_t k = 1; k <= MIN(n, (size_t)4); k++)
+                if (utf8_valid(s, k))
+                        return k;
+        return 0;
+}
+
+/* A message that was cut, or made of what a user gave, still has to be UTF-8. The parser of JSON, too, quotes
+ * half a character where one ends inside an escape. */
+static void mend_utf8(char *s) {
         size_t n = strlen(s);
 
-        for (int i = 0; i < 4 && n > 0 && !utf8_valid(s, n); i++)
+        for (int i = 0; i < 3 && n > 0 && !utf8_valid(s, n); i++)
                 s[--n] = '\0';
-        if (!utf8_valid(s, n))
-                s[0] = '\0';
+        for (size_t i = 0, k; i < n; i += MAX(k, (size_t)1)) {
+                k = utf8_char(s + i, n - i);
+                if (k == 0)
+                        s[i] = '?';
+        }
 }
 
 int rpc_fail(struct rpc_request *r, int error, const char *code, const char *fmt, ...) {
@@ -89,13 +101,13 @@ void rpc_wrong_set(struct rpc_wrong *w, int number, const char *code, const char
         va_start(args, fmt);
         vsnprintf(w->message, sizeof w->message, fmt, args);
         va_end(args);
-        trim_utf8(w->message);
+        mend_utf8(w->message);
 }
 
 void rpc_wrong_of(struct rpc_request *r, int error, struct rpc_wrong *ret) {
         const struct error_row *row = error_row(error);
 
-        trim_utf8(r->message);
+        mend_utf8(r->message);
         if (r->code[0])
                 rpc_wrong_set(ret, RPC_SERVER, r->code, "%s",
                               r->message[0] ? r->message : row->words);

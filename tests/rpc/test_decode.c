@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/fault.h"
+#include "base/str.h"
 #include "rpc/rpc_private.h"
 
 /* Decodes; gives the number of the error, 0 for none. */
@@ -207,6 +208,20 @@ static void test_errors_have_the_wire_s_codes(void **state) {
         assert_string_equal(w.message, "that file (a.py) is running");
 }
 
+/* The parser quotes half of the character that follows \\u: the words must come nevertheless. */
+static void test_a_broken_escape_has_words(void **state) {
+        const char *text = "{\"id\":\"a\\u\346\223\226#}\"}";
+        struct rpc_wrong w = {0};
+        struct rpc_call c;
+
+        (void)state;
+        assert_int_equal(rpc_decode(text, strlen(text), &c, &w), -EBADMSG);
+        assert_memory_equal(w.message, "not JSON: ", 10);
+        assert_true(utf8_valid(w.message, strlen(w.message)));
+        rpc_call_done(&c);
+        rpc_wrong_done(&w);
+}
+
 static void test_a_cut_message_is_still_utf8(void **state) {
         struct rpc_wrong w;
         char long_text[600];
@@ -313,6 +328,7 @@ int main(void) {
                 cmocka_unit_test(test_depth_has_an_end),
                 cmocka_unit_test(test_params_are_held_to_the_schema),
                 cmocka_unit_test(test_errors_have_the_wire_s_codes),
+                cmocka_unit_test(test_a_broken_escape_has_words),
                 cmocka_unit_test(test_a_cut_message_is_still_utf8),
                 cmocka_unit_test(test_one_reply_whatever_allocation_fails),
                 cmocka_unit_test(test_decoding_without_memory_is_an_error_not_a_crash),
