@@ -2,11 +2,13 @@
 #include "audit/audit.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "audit/audit_private.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 
 #define WAIT_NS UINT64_C(10000000000)
@@ -162,6 +164,14 @@ int audit_flush(struct audit *a) {
 
 /* ---- life ---- */
 
+void audit_log_link(const char *event, const struct store_audit_link *link) {
+        char hash[2 * AUDIT_HASH_BYTES + 1];
+
+        for (size_t i = 0; i < AUDIT_HASH_BYTES; i++)
+                (void)snprintf(hash + 2 * i, 3, "%02x", link->hash[i]);
+        log_event(LOG_INFO, event, LOG_I("seq", link->seq), LOG_S("hash", hash));
+}
+
 static struct audit *audit_drop(struct audit *a) {
         struct refused *refused = NULL;
         struct queue *open = NULL;
@@ -197,6 +207,25 @@ static int make_memory(struct audit *a) {
         return r;
 }
 
+static void end_writer(struct audit *a) {
+        LATCH_WITH(audit, &a->lock) {
+                a->ending = true;
+                latch_cond_signal(&a->work);
+        }
+        CHECK(pthread_join(a->writer, NULL) == 0);
+}
+
+static int start_threads(struct audit *a) {
+        int r = -pthread_create(&a->writer, NULL, audit_writer, a);
+
+        if (r < 0)
+                return r;
+        r = -pthread_create(&a->checker, NULL, audit_checker, a);
+        if (r < 0)
+                end_writer(a);
+        return r;
+}
+
 int audit_new(struct store *store, uint64_t keep_rows, struct audit **ret) {
         struct audit *a = calloc(1, sizeof *a);
 
@@ -211,7 +240,7 @@ int audit_new(struct store *store, uint64_t keep_rows, struct audit **ret) {
         if (r == 0)
                 r = store_audit_ends(store, &a->start, &a->last);
         if (r == 0)
-                r = -pthread_create(&a->writer, NULL, audit_writer, a);
+                r = start_threads(a);
         if (r < 0) {
                 audit_drop(a);
                 return r;
@@ -223,10 +252,9 @@ int audit_new(struct store *store, uint64_t keep_rows, struct audit **ret) {
 struct audit *audit_free(struct audit *a) {
         if (!a)
                 return NULL;
-        LATCH_WITH(audit, &a->lock) {
-                a->ending = true;
-                latch_cond_signal(&a->work);
-        }
-        CHECK(pthread_join(a->writer, NULL) == 0);
+        atomic_store(&a->stopping, true);
+        CHECK(pthread_join(a->checker, NULL) == 0);
+        end_writer(a);
+        audit_log_link("audit.end", &a->last);
         return audit_drop(a);
 }

@@ -8,7 +8,7 @@
  *
  * Each row's hash is BLAKE2b-256 over the hash before and the row's fields (chain.h), so no row can be
  * changed, removed or put in later unnoticed by whoever knows a later hash: a start and a stop log the last
- * one, `latchctl audit verify` prints it. Rows beyond keep_rows go, the oldest first; the store keeps the hash
+ * one, `latchctl audit verify` prints it. A start verifies the chain beside the service and logs what it finds. Rows beyond keep_rows go, the oldest first; the store keeps the hash
  * behind which the chain begins.
  *
  * Threads: any. Lock: audit, inside, for a few instructions.

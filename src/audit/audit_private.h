@@ -31,9 +31,11 @@ struct record {
         (sizeof(struct record) + USER_NAME_MAX + 1 + AUDIT_ADDRESS_MAX + AUDIT_OBJECT_MAX + 1)
 
 struct audit {
-        struct store *store; /* fixed */
-        uint64_t keep_rows;  /* fixed */
-        pthread_t writer;    /* fixed */
+        struct store *store;  /* fixed */
+        uint64_t keep_rows;   /* fixed */
+        pthread_t writer;     /* fixed */
+        pthread_t checker;    /* fixed */
+        atomic_bool stopping; /* the checker is to end */
 
         struct latch_mutex lock;
         struct latch_cond work; /* for the writer */
@@ -67,5 +69,10 @@ struct audit {
 extern const char *const audit_whats[];
 extern const size_t audit_whats_n;
 
-/* The writer's thread. */
+/* One log line: whoever keeps it can tell later whether the chain up to there is still the same. */
+void audit_log_link(const char *event, const struct store_audit_link *link);
+
+/* The writer's thread (writer.c). */
 void *audit_writer(void *audit);
+/* The thread that verifies the chain once, beside the service, and logs what it finds. */
+void *audit_checker(void *audit);

@@ -69,7 +69,7 @@ static int doubt(struct store *store, struct chain_verdict *v, bool *ret_broken)
         return 0;
 }
 
-int chain_verify(struct store *store, struct chain_verdict *ret) {
+int chain_verify(struct store *store, const atomic_bool *stop, struct chain_verdict *ret) {
         struct chain_verdict v = {0};
         struct store_audit_link end;
         bool broken = false;
@@ -78,6 +78,8 @@ int chain_verify(struct store *store, struct chain_verdict *ret) {
         v.last = v.start;
         while (r == 0 && !broken && v.last.seq < end.seq) {
                 int64_t from = v.last.seq;
+                if (stop && atomic_load(stop))
+                        return -EINTR;
                 r = store_audit_read(store, from, PAGE_ROWS, judge, &v);
                 if (r == -ECANCELED || (r == 0 && v.last.seq == from))
                         r = doubt(store, &v, &broken);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,5 +24,7 @@ struct chain_verdict {
         uint64_t rows; /* that fit */
 };
 
-/* Reads all rows, a page at a time, so that nobody waits for it. 0 and a verdict, or -errno of the store. */
-_must_use_ int chain_verify(struct store *store, struct chain_verdict *ret);
+/* Reads all rows, a page at a time, so that nobody waits for it. stop may be NULL; once it is true: -EINTR.
+ * 0 and a verdict, or -errno of the store. */
+_must_use_ int chain_verify(struct store *store, const atomic_bool *stop,
+                            struct chain_verdict *ret);

@@ -59,6 +59,15 @@ static json_t *stop(struct control *c, const json_t *m) {
         return NULL;
 }
 
+static json_t *audit_flushed(struct control *c, const json_t *m) {
+        int r = audit_flush(c->deps.audit);
+
+        (void)m;
+        return r < 0 ? control_refusal(r == -ENOSPC ? "the audit log: the disk is full"
+                                                    : "the audit log could not be written")
+                     : json_pack("{s:b}", "ok", 1);
+}
+
 static const struct {
         const char *command;
         control_handler *handle;
@@ -66,6 +75,7 @@ static const struct {
         {"user.add", control_user_add},
         {"user.list", control_user_list},
         {"reload", control_reload},
+        {"audit.flush", audit_flushed},
         {"stop", stop},
 };
 

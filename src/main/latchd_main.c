@@ -154,7 +154,7 @@ static int start(struct latchd *d) {
                 return refuse(r, NULL, "signals");
         r = server_open(&deps, &d->server, &words);
         if (r < 0)
-                return refuse(r == -EINVAL ? -EIO : r, words, d->config->data);
+                return refuse(r, words, d->config->data);
         r = control_open(&(struct control_deps){.config = d->config,
                                                 .store = server_store(d->server),
                                                 .auth = server_auth(d->server),

@@ -98,7 +98,7 @@ int store_complain(struct conn *c, int rc, char **ret_error) {
                                 c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc));
         if (!*ret_error)
                 return -ENOMEM;
-        return (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB ? -EINVAL : r;
+        return (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB ? -EUCLEAN : r;
 }
 
 /* ---- connections ---- */
@@ -121,7 +121,8 @@ static int conn_configure(struct conn *c) {
 
 int conn_open(struct store *s, struct conn **ret, char **ret_error) {
         _cleanup_(conn_closep) struct conn *c = calloc(1, sizeof *c);
-        int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+        int flags = (s->reader ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
+                    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
 
         if (!c)
                 return -ENOMEM;

@@ -8,8 +8,8 @@
  * A control message is one JSON object: {"command":"user.add","name","role","password"},
  * {"command":"user.list","after"} (names behind "after", "" for the first; at most
  * DATADIR_USERS_PAGE a reply, with "more" true if there are others), {"command":"stop",
- * "end_sessions"}, {"command":"reload"}. The reply is {"ok":true,...} ("users":[{"name","role","uid","disabled"}] for a
- * list) or {"ok":false,"error":"words"}.
+ * "end_sessions"}, {"command":"reload"}, {"command":"audit.flush"}. The reply is {"ok":true,...}
+ * ("users":[{"name","role","uid","disabled"}] for a list) or {"ok":false,"error":"words"}.
  *
  * Threads: any. Lock: none may be held (all of it is I/O; asserted). dir is absolute everywhere.
  */

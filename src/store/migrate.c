@@ -78,9 +78,13 @@ static const char *const migrations[] = {
 
 #define NEWEST ((int64_t)ELEMENTS(migrations))
 
+int64_t store_newest(void) {
+        return NEWEST;
+}
+
 #define COMPLAIN(ret, ...) ((*(ret) = str_printf(__VA_ARGS__)) ? -EINVAL : -ENOMEM)
 
-static int pragma_number(struct conn *c, const char *query, int64_t *ret) {
+int store_number(struct conn *c, const char *query, int64_t *ret) {
         sqlite3_stmt *st = NULL;
         int rc = sqlite3_prepare_v2(c->db, query, -1, &st, NULL);
 
@@ -92,29 +96,16 @@ static int pragma_number(struct conn *c, const char *query, int64_t *ret) {
         return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-/* 0 and *ret says whether the first text of the answer is the wanted one. */
-static int pragma_says(struct conn *c, const char *query, const char *wanted, bool *ret) {
-        sqlite3_stmt *st = NULL;
-        int rc = sqlite3_prepare_v2(c->db, query, -1, &st, NULL);
-
-        if (rc == SQLITE_OK)
-                rc = sqlite3_step(st);
-        if (rc == SQLITE_ROW)
-                *ret = str_eq((const char *)sqlite3_column_text(st, 0), wanted);
-        sqlite3_finalize(st);
-        return rc == SQLITE_ROW ? SQLITE_OK : rc;
-}
-
 /* Whose file it is comes first: nothing is written to a stranger's. */
-static int check_kind(struct conn *c, int64_t *ret_version, char **ret_error) {
+int store_check_kind(struct conn *c, int64_t *ret_version, char **ret_error) {
         int64_t application = 0, version = 0, tables = 0;
         const char *path = c->store->path;
-        int rc = pragma_number(c, "PRAGMA application_id", &application);
+        int rc = store_number(c, "PRAGMA application_id", &application);
 
         if (rc == SQLITE_OK)
-                rc = pragma_number(c, "PRAGMA user_version", &version);
+                rc = store_number(c, "PRAGMA user_version", &version);
         if (rc == SQLITE_OK)
-                rc = pragma_number(c, "SELECT count(*) FROM sqlite_schema", &tables);
+                rc = store_number(c, "SELECT count(*) FROM sqlite_schema", &tables);
         if (rc != SQLITE_OK)
                 return store_complain(c, rc, ret_error);
         if (application != APPLICATION_ID && (application != 0 || version != 0 || tables != 0))
@@ -127,21 +118,6 @@ static int check_kind(struct conn *c, int64_t *ret_version, char **ret_error) {
                                 path, version, NEWEST);
         *ret_version = version;
         return 0;
-}
-
-static int check_whole(struct conn *c, char **ret_error) {
-        bool wal = false, whole = false;
-        int rc = pragma_says(c, "PRAGMA quick_check(1)", "ok", &whole);
-
-        if (rc == SQLITE_OK && !whole)
-                return COMPLAIN(ret_error, "%s: the integrity check failed: it is damaged",
-                                c->store->path);
-        if (rc == SQLITE_OK)
-                rc = pragma_says(c, "PRAGMA journal_mode = WAL", "wal", &wal);
-        if (rc == SQLITE_OK && !wal)
-                return COMPLAIN(ret_error, "%s: its file system cannot hold a write-ahead log",
-                                c->store->path);
-        return rc == SQLITE_OK ? 0 : store_complain(c, rc, ret_error);
 }
 
 static int migrate_from(struct conn *c, int64_t version) {
@@ -159,17 +135,17 @@ static int migrate_from(struct conn *c, int64_t version) {
 
 int store_migrate(struct conn *c, char **ret_error) {
         int64_t version;
-        int r = check_kind(c, &version, ret_error);
+        int r = store_check_kind(c, &version, ret_error);
 
         if (r == 0)
-                r = check_whole(c, ret_error);
+                r = store_check_start(c, ret_error);
         if (r < 0 || version == NEWEST)
                 return r;
 
         int rc = sqlite3_exec(c->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
         /* Another process may have been quicker: the version counts that is read under the lock. */
         if (rc == SQLITE_OK)
-                rc = pragma_number(c, "PRAGMA user_version", &version);
+                rc = store_number(c, "PRAGMA user_version", &version);
         if (rc == SQLITE_OK)
                 rc = migrate_from(c, version);
         if (rc == SQLITE_OK)

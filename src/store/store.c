@@ -64,7 +64,7 @@ static int check_file(const char *path, const struct stat *dir, char **ret_error
 }
 
 /* A database that root makes belongs to whom DIR belongs to: the server's user. */
-static int make_file(const char *dir, const char *path, char **ret_error) {
+int store_make_file(const char *dir, const char *path, char **ret_error) {
         _cleanup_(fd_closep) int folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         struct stat st;
 
@@ -72,8 +72,10 @@ static int make_file(const char *dir, const char *path, char **ret_error) {
                 return COMPLAIN(ret_error, -errno, "%s: %s", dir, strerror(errno));
         _cleanup_(fd_closep) int fd =
                 open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0 && errno == EEXIST)
-                return check_file(path, &st, ret_error);
+        if (fd < 0 && errno == EEXIST) {
+                int r = check_file(path, &st, ret_error);
+                return r < 0 ? r : -EEXIST;
+        }
         if (fd < 0 || (geteuid() == 0 && fchown(fd, st.st_uid, st.st_gid) < 0) || fsync(fd) < 0 ||
             fsync(folder) < 0)
                 return COMPLAIN(ret_error, -errno, "%s: %s", path, strerror(errno));
@@ -91,6 +93,16 @@ static int open_first(struct store *s, char **ret_error) {
         return r;
 }
 
+/* What to do about a damaged file, behind what is wrong with it. */
+static int advise(const char *dir, char **ret_error) {
+        _cleanup_(freep) char *wrong = *ret_error;
+
+        return COMPLAIN(ret_error, -EINVAL,
+                        "%s\n  restore a backup: latchctl --data %s restore FILE"
+                        "\n  (it keeps this file beside the new one; see docs/administration.md)",
+                        wrong, dir);
+}
+
 int store_open(const char *dir, struct store **ret, char **ret_error) {
         latch_blocking("store");
         _cleanup_(freep) struct store *s = calloc(1, sizeof *s);
@@ -101,10 +113,12 @@ int store_open(const char *dir, struct store **ret, char **ret_error) {
         int n = snprintf(s->path, sizeof s->path, "%s/latch.db", dir);
         if (n < 0 || (size_t)n >= sizeof s->path)
                 return COMPLAIN(ret_error, -ENAMETOOLONG, "%s: the path is too long", dir);
-        r = make_file(dir, s->path, ret_error);
-        if (r < 0)
+        r = store_make_file(dir, s->path, ret_error);
+        if (r < 0 && r != -EEXIST)
                 return r;
         r = open_first(s, ret_error);
+        if (r == -EUCLEAN)
+                return advise(dir, ret_error);
         if (r < 0)
                 return r;
         CHECK(sem_init(&s->permits, 0, STORE_CONNECTIONS) == 0);

@@ -36,6 +36,23 @@ bool user_name_valid(const char *name);
 _must_use_ int store_open(const char *dir, struct store **ret, char **ret_error);
 struct store *store_close(struct store *s); /* no other call may be under way. NULL */
 
+/* A database only to read: one that a server has open (nobody waits for it, nor it for anybody), or a backup.
+ * -EINVAL as above, and words; also where it is older than this program. */
+_must_use_ int store_open_reader(const char *path, struct store **ret, char **ret_error);
+
+/* All of the database as it is at one moment, into a new file (0600): checked and on disk before it has its
+ * name. -EEXIST: there is such a file, and it is not to be replaced. Every failure has words but -ENOMEM. */
+_must_use_ int store_backup(struct store *s, const char *file, bool replace, char **ret_error);
+
+/* Puts a backup in the place of DIR/latch.db, whose lock is held and which no store has open. Before that it is
+ * checked, migrated, and freed of what is not true any more: everybody is signed out, and what is not known to
+ * have ended is found again by its holder. No id and no uid that was given since is given again, as far as the
+ * database that stood there can be read: else *ret_ids_known is false. *ret_kept (malloc'd) is where that one
+ * lies now, NULL if there was none. -EINVAL: what is wrong with the file; every failure has words but -ENOMEM,
+ * and leaves all as it was. */
+_must_use_ int store_restore(const char *dir, const char *file, char **ret_kept,
+                             bool *ret_ids_known, char **ret_error);
+
 /* ---- users ---- */
 struct store_user {
         int64_t id; /* never reused */

@@ -53,8 +53,9 @@ struct conn {
 };
 
 struct store {
-        char path[512];                                 /* fixed: DIR/latch.db */
-        sem_t permits;                                  /* calls that may still begin */
+        char path[512]; /* fixed: DIR/latch.db, or a reader's file */
+        bool reader;    /* fixed: it only reads */
+        sem_t permits;  /* calls that may still begin */
         _Atomic(struct conn *) idle[STORE_CONNECTIONS]; /* whoever swaps one out has it */
 };
 
@@ -92,11 +93,27 @@ _must_use_ int statement_finish(struct conn *c, sqlite3_stmt *st);
 /* A column into to[size]. -EIO: it does not fit, so it is not ours. */
 _must_use_ int column_text(sqlite3_stmt *st, int column, char *to, size_t size);
 
-/* 0 or -errno for a result of SQLite on this connection, and words if ret_error is not NULL; a file that is damaged or no database is -EINVAL then. */
+/* 0 or -errno for a result of SQLite on this connection, and words if ret_error is not NULL; a file that is
+ * damaged or no database is -EUCLEAN then. */
 _must_use_ int store_complain(struct conn *c, int rc, char **ret_error);
 
-/* Checks whose file it is, its version and its integrity, and migrates it. -EINVAL and words. */
+/* Checks whose file it is, its version and its integrity, and migrates it. -EINVAL and words; -EUCLEAN and words:
+ * it is damaged. */
 _must_use_ int store_migrate(struct conn *c, char **ret_error);
+int64_t store_newest(void); /* the version that migrating gives */
+/* That it is ours, and no newer than we are. -EINVAL and words, -EUCLEAN likewise. */
+_must_use_ int store_check_kind(struct conn *c, int64_t *ret_version, char **ret_error);
+/* The one number of a query. SQLite's result. */
+_must_use_ int store_number(struct conn *c, const char *query, int64_t *ret);
+
+/* check.c: at a start, every table but the audit events, and these, too, in a file below 16 MiB: a chain of
+ * hashes tells more of them than SQLite, and a start does not wait for it. -EUCLEAN and words. */
+_must_use_ int store_check_start(struct conn *c, char **ret_error);
+_must_use_ int store_check_all(struct conn *c,
+                               char **ret_error); /* indexes, too; as long as it takes */
+
+/* A new file (0600), whom DIR belongs to; -EEXIST. */
+_must_use_ int store_make_file(const char *dir, const char *path, char **ret_error);
 
 /* One word for each value, as it stands in the database; the index, or -EIO for another. */
 _must_use_ int word_index(const char *const *words, size_t n, const char *word);

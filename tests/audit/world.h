@@ -89,7 +89,7 @@ _unused_ static void world_refuse(const char *what, const char *address, const c
 _unused_ static struct chain_verdict world_verify(void) {
         struct chain_verdict v;
 
-        assert_int_equal(chain_verify(w.store, &v), 0);
+        assert_int_equal(chain_verify(w.store, NULL, &v), 0);
         return v;
 }
 

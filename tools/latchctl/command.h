@@ -23,6 +23,12 @@ enum option {
         OPTION_ROLE,
         OPTION_PASSWORD_STDIN,
         OPTION_END_SESSIONS,
+        OPTION_FILE,
+        OPTION_FORCE,
+        OPTION_JSON,
+        OPTION_SINCE,
+        OPTION_USER,
+        OPTION_WHAT,
         OPTION_COUNT
 };
 #define OPTION_BIT(o) (1u << (o))
@@ -80,5 +86,11 @@ _must_use_ int command_request(const struct config *config, json_t *request, uns
 command_way user_add_ask, user_add_direct, user_list_ask, user_list_direct;
 /* reload.c */
 command_way reload_ask;
+/* audit.c */
+command_way audit_verify_ask, audit_verify_direct, audit_list_ask, audit_list_direct;
+/* The server writes what it has noted. */
+_must_use_ int audit_flush_ask(const struct config *config, char **ret_error);
+/* backup.c */
+command_way backup_ask, backup_direct, restore_direct;
 /* stop.c */
 command_way stop_ask;

@@ -32,6 +32,12 @@ static const struct {
                                    .flag = true,
                                    .why = ": a password is read from there only"},
         [OPTION_END_SESSIONS] = {.name = "--end-sessions", .flag = true},
+        [OPTION_FILE] = {.name = "--file"},
+        [OPTION_FORCE] = {.name = "--force", .flag = true},
+        [OPTION_JSON] = {.name = "--json", .flag = true},
+        [OPTION_SINCE] = {.name = "--since"},
+        [OPTION_USER] = {.name = "--user"},
+        [OPTION_WHAT] = {.name = "--what"},
 };
 
 struct line {
