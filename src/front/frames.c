@@ -5,7 +5,8 @@
 
 #include "base/macros.h"
 
-#define KEEP_BYTES 16384u /* memory that a connection keeps between messages */
+#define KEEP_BYTES  16384u /* memory that a connection keeps between messages */
+#define SINCE_BYTES 65536u /* beside twice a message: fragments of 8 bytes weigh less */
 
 enum { OP_CONTINUE = 0, OP_TEXT = 1, OP_BINARY = 2, OP_CLOSE = 8, OP_PING = 9, OP_PONG = 10 };
 
@@ -322,5 +323,8 @@ void frames_feed(struct frames *f, unsigned char *data, size_t n, size_t *ret_us
                 f->head_n = 0;
                 f->head_need = 2;
         }
+        f->since = ret->what == FRAMES_MORE ? f->since + used : 0;
+        if (f->since > 2 * (uint64_t)f->message.limit + SINCE_BYTES)
+                bad(f, ret, 1009, "a message in too many pieces");
         *ret_used = used;
 }

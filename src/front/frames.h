@@ -1,7 +1,8 @@
 /* frames.h - RFC 6455 from the client's side: bytes in, whole messages and control frames out.
  *
  * Bytes may come in any pieces. A message's memory grows with what has come, never with what a header
- * declares, and is drawn from a budget that all connections share.
+ * declares, and is drawn from a budget that all connections share. Who sends many bytes and never a whole
+ * message (pieces of nothing, for ever) is given up as well.
  *
  * Threads: one at a time; the budget is atomic. Lock: none may be held (it allocates).
  */
@@ -56,6 +57,7 @@ struct frames {
         uint64_t left;  /* payload bytes that have not come */
         size_t at;      /* payload bytes that have */
         uint64_t begun; /* frames so far */
+        uint64_t since; /* bytes of any kind since something was handed out */
         unsigned char control[125];
         bool bad;
 };

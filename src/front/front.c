@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "front/arrive.h"
+#include "front/door.h"
 #include "front/front_private.h"
 #include "front/head.h"
 #include "front/peer.h"
@@ -22,6 +23,7 @@
 
 #define BUDGET_BYTES ((size_t)256 << 20) /* what is coming in, over all clients */
 #define PIECE_NS     10000000000ull      /* 16 KiB: a client slower than 1.6 KiB/s is given up */
+#define TAKE_NS      30000000000ull      /* 64 KiB of a download */
 #define STOP_MS      1000u               /* for the close frames to leave and be answered */
 #define STOP_LOOK_MS 5u
 
@@ -92,6 +94,7 @@ int front_new(const struct front_deps *deps, struct front **ret) {
         f->budget.limit = BUDGET_BYTES;
         f->piece_ns = PIECE_NS;
         f->head_ns = ARRIVE_NS;
+        f->take_ns = TAKE_NS;
         lobby_init(&f->lobby, LOBBY_MAX);
         f->started_ms = clock_real_ms();
         r = ipv4_nets_parse(deps->config->trusted_proxies, &f->proxies);
@@ -267,6 +270,8 @@ int front_listen(struct front *f, char *address, size_t size, char **ret_error) 
         f->port = (uint16_t)port.port;
         a.sin_port = htons(f->port);
         r = arrive_learn(f, &a);
+        if (r == 0)
+                r = door_new(f->port, &f->door);
         if (r < 0) {
                 mg_stop(f->http);
                 f->http = NULL;
@@ -310,6 +315,7 @@ void front_stop(struct front *f, unsigned close_code) {
         close_all(f);
         while (atomic_load(&f->sockets) > 0 && clock_mono_ms() < until)
                 usleep(STOP_LOOK_MS * 1000);
+        f->door = door_free(f->door);
         peer_shut_all(f->port);
         mg_stop(f->http);
         f->http = NULL;

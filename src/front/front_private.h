@@ -15,6 +15,8 @@
 #include "front/watchdog.h"
 #include "registry/registry.h"
 
+struct door;
+
 struct front {
         struct front_deps deps;   /* fixed */
         struct ipv4_nets proxies; /* fixed: those that are trusted */
@@ -25,8 +27,10 @@ struct front {
         char complaint[256];
         struct registry *socks; /* the open sockets, by number */
         struct watchdog *watchdog;
+        struct door *door;        /* main's */
         struct lobby lobby;       /* who has connected and not asked yet */
         atomic_size_t info_at;    /* arrive.h */
+        _Atomic uint64_t take_ns; /* and for a piece of a file */
         _Atomic uint64_t head_ns; /* how long a client may take for its headers; tests shorten it */
         struct frames_budget budget; /* memory of messages that are coming in */
         uint64_t piece_ns;           /* fixed: how long a client may take for a piece of a body */

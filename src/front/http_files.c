@@ -22,8 +22,7 @@
 #include "workspace/workspace.h"
 
 #define PIECE_BYTES 65536u
-#define STALL_NS    30000000000ull /* the client takes nothing */
-#define LOOK_MS     200            /* how soon a stop is noticed */
+#define LOOK_MS     200 /* how soon a stop is noticed */
 #define COMMON_MAX  256
 
 #define FILE_HEADERS                                                                               \
@@ -51,9 +50,9 @@ static char *disposition(const struct workspace_stat *st) {
         return NULL;
 }
 
-/* A piece of the file to a client that may be slow. 0 or -errno. */
+/* A piece of the file to a client that may be slow, but not slower than that. 0 or -errno. */
 static int send_piece(struct request *r, int sock, const char *data, size_t n) {
-        uint64_t moved_ns = clock_mono_ns();
+        uint64_t until_ns = clock_mono_ns() + r->front->take_ns;
 
         while (n > 0) {
                 struct pollfd p = {.fd = sock, .events = POLLOUT};
@@ -62,12 +61,11 @@ static int send_piece(struct request *r, int sock, const char *data, size_t n) {
                 if (sent > 0) {
                         data += sent;
                         n -= (size_t)sent;
-                        moved_ns = clock_mono_ns();
                         continue;
                 }
                 if (errno != EAGAIN && errno != EINTR)
                         return -errno;
-                if (atomic_load(&r->front->stopping) || clock_mono_ns() - moved_ns > STALL_NS)
+                if (atomic_load(&r->front->stopping) || clock_mono_ns() > until_ns)
                         return -ETIMEDOUT;
                 if (poll(&p, 1, LOOK_MS) < 0 && errno != EINTR)
                         return -errno;

@@ -150,6 +150,13 @@ static bool is_ours(int fd, uint16_t port, bool listening) {
                (accepts != 0) == listening;
 }
 
+int peer_listener(uint16_t port) {
+        for (int fd = 0; fd < GAP_MAX; fd++)
+                if (is_ours(fd, port, true))
+                        return fd;
+        return -ENOTCONN;
+}
+
 static void shut(uint16_t port, bool listening) {
         DIR *d = opendir("/proc/self/fd");
         struct dirent *e;

@@ -26,5 +26,8 @@ _must_use_ int peer_connect(const struct sockaddr_in *a);
  * the reset that unread bytes would cause. *stop ends it at once. */
 void peer_drain(int fd, unsigned ms, const atomic_bool *stop);
 
+/* The number of the socket that listens on this port, whoever's it is. -ENOTCONN. */
+_must_use_ int peer_listener(uint16_t port);
+
 /* At a stop: wakes the thread that accepts, then everyone who waits for a client of this port. */
 void peer_shut_all(uint16_t port);

@@ -1,4 +1,6 @@
 /* Tests of front over real sockets: whole files, and bodies that come in a bad way. */
+#include <fcntl.h>
+
 #include "fixture.h"
 
 static struct server s;
@@ -249,6 +251,46 @@ static void test_names_that_are_not_utf8(void **state) {
         assert_int_equal(r.status, 400);
 }
 
+/* How much of a file comes that fits into no buffer of the kernel's, to a client that takes little of it for
+ * slow_ms and then all there is. */
+static uint64_t take_slowly(uint64_t slow_ms) {
+        static char to[65536], all[1024];
+        uint64_t n = 0, until = clock_mono_ms() + slow_ms;
+        size_t got = 1;
+        int fd = client_open(&s);
+
+        snprintf(all, sizeof all, "GET /api/files/home/big.bin HTTP/1.1\r\nHost: x\r\n%s\r\n",
+                 bearer);
+        client_send(fd, all, strlen(all));
+        while (got > 0) {
+                bool slow = clock_mono_ms() < until;
+
+                got = client_read(fd, to, slow ? 512 : sizeof to);
+                n += got;
+                if (slow)
+                        poll(NULL, 0, 20);
+        }
+        close(fd);
+        return n;
+}
+
+static void test_a_download_has_a_pace(void **state) {
+        const uint64_t size = 256u << 20;
+        char path[256];
+        int fd;
+
+        (void)state;
+        snprintf(path, sizeof path, "%s/users/ann/home/big.bin", s.dir);
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        assert_int_equal(ftruncate(fd, (off_t)size), 0);
+        close(fd);
+        assert_true(take_slowly(0) > size);
+        atomic_store(&s.front->take_ns, 300000000u);
+        assert_true(take_slowly(1500) < size);
+        atomic_store(&s.front->take_ns, 30000000000ull);
+        assert_int_equal(remove(path), 0);
+}
+
 static int set_up(void **state) {
         char token[TOKEN_TEXT_MAX];
 
@@ -284,6 +326,7 @@ int main(void) {
                 cmocka_unit_test(test_a_conflict_names_the_other_version),
                 cmocka_unit_test(test_dates_are_conditions),
                 cmocka_unit_test(test_names_that_are_not_utf8),
+                cmocka_unit_test(test_a_download_has_a_pace),
         };
 
         return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -128,6 +128,7 @@ export function large(messageBytes) {
     }
     add(`${id} a message of one byte too many`, frame(opcode, '', { declared: BigInt(messageBytes + 1) }), { close: 1009 });
     add(`${id} fragments that are one byte too many`, [part(opcode, Buffer.alloc(messageBytes, '*')), part(CONT, 'x')], { close: 1009 });
+    add(`${id} a message that never ends, in empty fragments`, [part(opcode, ''), ...Array(Math.ceil((2 * messageBytes + 65536) / 6)).fill(part(CONT, ''))], { close: 1009 });
     add(`${id} a length of 2^62`, frame(opcode, 'x', { declared: 1n << 62n }), { close: 1009 });
   }
   for (const size of [64, 256, 1024, 4096, 16384, 65536]) {
