@@ -15,6 +15,7 @@
 #include "auth/token.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/str.h"
 #include "latch/lock.h"
 
 #define LINKS_PER_USER 8u
@@ -38,7 +39,9 @@ int auth_new(struct store *store, const struct config *config, struct auth **ret
                 r = people_tables_new(a);
         }
         if (r == 0)
-                r = gate_new(config->http_threads / 2, &a->gate);
+                r = gate_new(GATE_AT_ONCE, config->http_threads / 2, &a->gate);
+        if (r == 0)
+                r = gate_new(1, 0, &a->changes);
         if (r == 0)
                 r = attempts_new(&config->failures_per_minute, &a->attempts);
         if (r == 0)
@@ -58,6 +61,7 @@ struct auth *auth_free(struct auth *a) {
                 return NULL;
         people_tables_free(a);
         gate_free(a->gate);
+        gate_free(a->changes);
         attempts_free(a->attempts);
         attempts_free(a->addresses);
         latch_mutex_done(&a->tickets);
@@ -109,7 +113,7 @@ bool auth_take_address(struct auth *a, const char *address, unsigned units,
 
 /* ---- tokens ---- */
 
-static struct store_token new_token(const struct auth *a, enum token_kind kind,
+static struct store_token new_token(const struct auth *a, enum token_kind kind, const char *address,
                                     char text[TOKEN_TEXT_MAX]) {
         uint64_t now = clock_real_ms();
         unsigned lifetime_s = kind == TOKEN_LINK ? a->config->link_lifetime_s
@@ -117,6 +121,7 @@ static struct store_token new_token(const struct auth *a, enum token_kind kind,
         struct store_token t = {
                 .kind = kind, .created_ms = now, .expires_ms = now + lifetime_s * UINT64_C(1000)};
 
+        (void)!str_copy(t.address, sizeof t.address, address); /* one that does not fit is none */
         token_make(text, t.hash);
         return t;
 }
@@ -137,7 +142,7 @@ static void keep_newest(struct auth *a, int64_t user_id, enum token_kind kind, u
 
         while (store_token_trim(a->store, user_id, kind, keep, hash) == 0)
                 if (kind == TOKEN_SESSION)
-                        identity_revoke_hash(a, hash);
+                        identity_revoke_hash(a, hash, AUTH_TOO_MANY);
 }
 
 /* The token is in the store: it becomes a grant, or is taken back. */
@@ -149,7 +154,7 @@ static int grant(struct auth *a, const struct store_token *t, const char *text,
 
         if (r < 0) {
                 if (store_token_take(a->store, t->hash, TOKEN_SESSION, &taken) == 0)
-                        identity_revoke_hash(a, t->hash);
+                        identity_revoke_hash(a, t->hash, AUTH_ENDED);
                 return r;
         }
         memcpy(g.token, text, sizeof g.token);
@@ -197,8 +202,8 @@ static int attempt_failed(struct auth *a, const struct attempt *t) {
 /* The hash is made for everybody alike. Failures that came in while we waited at the gate count, too:
  * so at most one more than allowed is ever tried for each that runs at once. */
 static int check_password(struct auth *a, const struct attempt *t, const char *hash,
-                          const char *password, unsigned *ret_retry_s) {
-        int r = gate_enter(a->gate, false);
+                          const char *password, bool patient, unsigned *ret_retry_s) {
+        int r = patient ? gate_enter(a->gate, false) : gate_try(a->gate);
 
         if (r < 0) {
                 *ret_retry_s = 1;
@@ -213,12 +218,63 @@ static int check_password(struct auth *a, const struct attempt *t, const char *h
         return r;
 }
 
+int password_try(struct auth *a, const char *name, const char *address, const char *hash,
+                 const char *password, bool patient, unsigned *ret_retry_s) {
+        struct attempt t = attempt_of(a, address, name);
+
+        if (strnlen(password, PASSWORD_MAX + 1) > PASSWORD_MAX)
+                return attempt_failed(a, &t); /* nobody has one */
+        return check_password(a, &t, hash, password, patient, ret_retry_s);
+}
+
+int password_make(struct auth *a, const char *password, bool patient, char ret[PASSWORD_HASH_MAX]) {
+        size_t n = strnlen(password, PASSWORD_MAX + 1);
+
+        if (n < PASSWORD_MIN || n > PASSWORD_MAX)
+                return -EMSGSIZE;
+        int r = patient ? gate_enter(a->gate, true) : gate_try(a->gate);
+        if (r < 0)
+                return r;
+        r = password_hash(password, ret);
+        gate_leave(a->gate);
+        return r;
+}
+
 /* -ENOENT alone means that there is no such user; any other failure is the store's. */
 static int find_user(struct auth *a, const char *name, struct store_user *u) {
         int r = user_name_valid(name) ? store_user_by_name(a->store, name, u) : -ENOENT;
 
-        if (r == 0 && (u->disabled || u->password[0] == '\0'))
+        if (r == 0 && (u->disabled || u->deleted || u->password[0] == '\0'))
                 r = -ENOENT;
+        return r;
+}
+
+/* With auth.single_session the newest is the only one. */
+static int end_others(struct auth *a, const struct identity *newest) {
+        int r = a->config->single_session
+                        ? auth_end_all(a, newest->account->user_id, newest, AUTH_ELSEWHERE)
+                        : 0;
+
+        return r == -ENOENT ? -EAGAIN : r; /* a newer one has ended us already */
+}
+
+/* While the hash was made, the password may have become another: whoever changed it ended all tokens, and
+ * this one came too late for that. */
+static int settle(struct auth *a, const struct store_user *checked, struct auth_grant *g,
+                  unsigned *ret_retry_s) {
+        struct store_user now;
+        int r = store_user_by_id(a->store, checked->id, &now);
+
+        if (r == -ENOENT || (r == 0 && !str_eq(now.password, checked->password)))
+                r = -EACCES;
+        if (r == 0)
+                r = end_others(a, g->identity);
+        if (r == 0)
+                return 0;
+        *ret_retry_s = 1;
+        if (auth_sign_out(a, g->identity) < 0)
+                identity_revoke(a, g->identity, AUTH_ENDED); /* until the next start, at least */
+        g->identity = identity_unref(g->identity);
         return r;
 }
 
@@ -226,6 +282,7 @@ int auth_sign_in(struct auth *a, const char *name, const char *password, const c
                  struct auth_grant *ret, unsigned *ret_retry_s) {
         latch_blocking("sign in");
         struct attempt t = attempt_of(a, address, name);
+        struct auth_grant g;
         struct store_user u;
         char text[TOKEN_TEXT_MAX];
         int r = attempt_allowed(a, &t, ret_retry_s);
@@ -237,33 +294,44 @@ int auth_sign_in(struct auth *a, const char *name, const char *password, const c
         int found = find_user(a, name, &u);
         if (found < 0 && found != -ENOENT)
                 return found;
-        r = check_password(a, &t, found == 0 ? u.password : a->decoy, password, ret_retry_s);
+        r = check_password(a, &t, found == 0 ? u.password : a->decoy, password, true, ret_retry_s);
         if (r == 0 && found < 0)
                 r = attempt_failed(a, &t); /* the decoy's hash is nobody's */
         if (r < 0)
                 return r;
 
-        struct store_token token = new_token(a, TOKEN_SESSION, text);
+        struct store_token token = new_token(a, TOKEN_SESSION, address, text);
         token.user_id = u.id;
         r = store_token_add(a->store, &token);
         if (r == 0)
-                r = grant(a, &token, text, ret);
+                r = grant(a, &token, text, &g);
         sodium_memzero(text, sizeof text);
+        if (r == 0)
+                r = settle(a, &u, &g, ret_retry_s);
+        if (r == 0)
+                *ret = g;
+        sodium_memzero(&g, sizeof g);
         return r;
 }
 
 /* A new session token in place of a link or an older token: both or neither. */
 static int exchange(struct auth *a, const unsigned char *hash, enum token_kind kind,
-                    struct auth_grant *ret) {
+                    const char *address, struct auth_grant *ret) {
         char text[TOKEN_TEXT_MAX];
-        struct store_token token = new_token(a, TOKEN_SESSION, text);
+        struct auth_grant g;
+        struct store_token token = new_token(a, TOKEN_SESSION, address, text);
         int r = store_token_exchange(a->store, hash, kind, clock_real_ms(), &token);
 
         if (r == 0 && kind == TOKEN_SESSION)
-                identity_revoke_hash(a, hash);
+                identity_revoke_hash(a, hash, AUTH_RENEWED);
         if (r == 0)
-                r = grant(a, &token, text, ret);
+                r = grant(a, &token, text, &g);
         sodium_memzero(text, sizeof text);
+        if (r == 0 && kind == TOKEN_LINK && (r = end_others(a, g.identity)) < 0)
+                g.identity = identity_unref(g.identity);
+        if (r == 0)
+                *ret = g;
+        sodium_memzero(&g, sizeof g);
         return r == -ENOENT ? -EACCES : r;
 }
 
@@ -276,13 +344,13 @@ int auth_sign_in_link(struct auth *a, const char *link, const char *address, str
 
         if (r < 0)
                 return r;
-        r = token_hash(link, hash) < 0 ? -EACCES : exchange(a, hash, TOKEN_LINK, ret);
+        r = token_hash(link, hash) < 0 ? -EACCES : exchange(a, hash, TOKEN_LINK, address, ret);
         return r == -EACCES ? attempt_failed(a, &t) : r;
 }
 
-int auth_renew(struct auth *a, struct identity *old, struct auth_grant *ret) {
+int auth_renew(struct auth *a, struct identity *old, const char *address, struct auth_grant *ret) {
         latch_blocking("renew");
-        return identity_valid(old) ? exchange(a, old->hash, TOKEN_SESSION, ret) : -EACCES;
+        return identity_valid(old) ? exchange(a, old->hash, TOKEN_SESSION, address, ret) : -EACCES;
 }
 
 int auth_sign_out(struct auth *a, struct identity *i) {
@@ -292,7 +360,7 @@ int auth_sign_out(struct auth *a, struct identity *i) {
 
         if (r < 0 && r != -ENOENT)
                 return r; /* it would come back with the next start: better to say so now */
-        identity_revoke(a, i);
+        identity_revoke(a, i, AUTH_SIGNED_OUT);
         return 0;
 }
 
@@ -302,35 +370,12 @@ int auth_authenticate(struct auth *a, const char *token, struct identity **ret) 
         return token_hash(token, hash) < 0 ? -EACCES : identity_of(a, hash, ret);
 }
 
-/* ---- making users and links ---- */
-
-int auth_user_add(struct auth *a, const char *name, enum role role, const char *password,
-                  struct store_user *ret_user) {
-        latch_blocking("add a user");
-        struct store_user u = {.role = role};
-        size_t n = strnlen(password, PASSWORD_MAX + 1);
-
-        if (!user_name_valid(name))
-                return -EINVAL;
-        if (n < PASSWORD_MIN || n > PASSWORD_MAX)
-                return -EMSGSIZE;
-        memcpy(u.name, name, strlen(name) + 1);
-        int r = gate_enter(a->gate, true);
-        if (r < 0)
-                return r;
-        r = password_hash(password, u.password);
-        gate_leave(a->gate);
-        if (r == 0)
-                r = store_user_add(a->store, &u, a->config->uid_base, a->config->uid_count);
-        if (r == 0 && ret_user)
-                *ret_user = u;
-        return r;
-}
+/* ---- links ---- */
 
 int auth_make_link(struct auth *a, int64_t user_id, char ret[TOKEN_TEXT_MAX]) {
         latch_blocking("make a link");
         char text[TOKEN_TEXT_MAX];
-        struct store_token token = new_token(a, TOKEN_LINK, text);
+        struct store_token token = new_token(a, TOKEN_LINK, "", text);
 
         token.user_id = user_id;
         int r = store_token_add(a->store, &token);

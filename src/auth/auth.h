@@ -25,14 +25,17 @@ struct account {
         struct registry_item item;    /* by user id */
         int64_t user_id;              /* fixed */
         char name[USER_NAME_MAX + 1]; /* fixed */
-        enum role role;               /* fixed */
-        uid_t uid;                    /* fixed: host uid of the user's files and programs */
-        struct pool_turn turn;        /* the pool's */
-        atomic_uint sockets;          /* open ones */
-        atomic_uint sessions;         /* living ones */
-        atomic_uint watches;          /* of folders, on all its sockets */
-        atomic_uint searches;         /* under way */
-        atomic_size_t requested;      /* bytes of requests received and not answered; rpc's */
+        _Atomic enum role role;
+        atomic_bool shut;        /* disabled or deleted: nothing more is begun for it */
+        _Atomic uint64_t floor;  /* identities with a lower stamp have ended */
+        atomic_uint floor_why;   /* enum auth_end of those */
+        uid_t uid;               /* fixed: host uid of the user's files and programs */
+        struct pool_turn turn;   /* the pool's */
+        atomic_uint sockets;     /* open ones */
+        atomic_uint sessions;    /* living ones */
+        atomic_uint watches;     /* of folders, on all its sockets */
+        atomic_uint searches;    /* under way */
+        atomic_size_t requested; /* bytes of requests received and not answered; rpc's */
         /* GCRA: theoretical arrival times of the next run and the next request, monotonic */
         _Atomic uint64_t runs_tat_ns, requests_tat_ns;
         uint64_t tickets_made LATCH_GUARDED_BY(auth_tickets);
@@ -40,13 +43,30 @@ struct account {
                 auth_tickets); /* bit n: the n-th before the newest */
 };
 
+enum auth_end { /* why an identity has ended */
+                AUTH_EXPIRED,
+                AUTH_SIGNED_OUT, /* by itself */
+                AUTH_RENEWED,
+                AUTH_TOO_MANY,
+                AUTH_ELSEWHERE, /* auth.single_session: a newer sign-in */
+                AUTH_ENDED,     /* by another sign-in of the user, or by an admin */
+                AUTH_PASSWORD,
+                AUTH_ROLE,
+                AUTH_DISABLED,
+                AUTH_DELETED,
+};
+
 struct identity {
         struct registry_item item;            /* by token hash */
         unsigned char hash[TOKEN_HASH_BYTES]; /* fixed */
         struct account *account;              /* fixed, referenced */
         uint64_t expires_ms;                  /* fixed, real time */
-        atomic_bool revoked; /* sockets with this identity are closed within a second */
-        atomic_uint users;   /* references outside the registry; auth's own */
+        atomic_bool revoked;          /* sockets with this identity are closed within a second */
+        atomic_uint why;              /* enum auth_end, once revoked */
+        _Atomic uint64_t stamp;       /* see the account's floor */
+        _Atomic uint64_t address_key; /* what it was used from last, hashed */
+        _Atomic uint64_t noted_ns;    /* when that was written down, monotonic */
+        atomic_uint users;            /* references outside the registry; auth's own */
 };
 
 struct auth;
@@ -63,6 +83,7 @@ DEFINE_CLEANUP(struct identity, identity_unref)
 
 /* False once it is revoked or expired. */
 bool identity_valid(const struct identity *i);
+enum auth_end identity_why(const struct identity *i); /* of one that is not valid any more */
 
 /* The living account of a user, made on demand. 0, -ENOENT, -errno of the store. */
 _must_use_ int auth_account(struct auth *a, int64_t user_id, struct account **ret);
@@ -81,7 +102,7 @@ _must_use_ int auth_sign_in(struct auth *a, const char *name, const char *passwo
                             const char *address, struct auth_grant *ret, unsigned *ret_retry_s);
 _must_use_ int auth_sign_in_link(struct auth *a, const char *link, const char *address,
                                  struct auth_grant *ret, unsigned *ret_retry_s);
-_must_use_ int auth_renew(struct auth *a, struct identity *old,
+_must_use_ int auth_renew(struct auth *a, struct identity *old, const char *address,
                           struct auth_grant *ret); /* ends old */
 _must_use_ int auth_sign_out(struct auth *a,
                              struct identity *i); /* revokes; 0 or -errno of the store */
@@ -104,13 +125,37 @@ _must_use_ int auth_redeem(struct auth *a, const char *ticket, struct identity *
  * away (root, or CAP_CHOWN), else the process's. What workspace_make_user wants; account.uid is it. */
 uid_t auth_host_uid(const struct store_user *u);
 
-/* A new user, with the password hashed here. ret_user may be NULL. -EINVAL bad name; -EEXIST; -ERANGE
+/* A new user, with the password hashed here; NULL: none, so that only a link signs in. ret_user may be NULL. -EINVAL bad name; -EEXIST; -ERANGE
  * no uid left; -EMSGSIZE password shorter than 8 or longer than 1024 bytes; -errno of the store. */
 _must_use_ int auth_user_add(struct auth *a, const char *name, enum role role, const char *password,
                              struct store_user *ret_user);
 
 /* A one-time link's secret for a user: it goes behind /#link= . */
 _must_use_ int auth_make_link(struct auth *a, int64_t user_id, char ret[TOKEN_TEXT_MAX]);
+
+/* ---- changing users: one change at a time, and what it ends is ended when it returns ---- */
+
+/* The store's row, and the living account. The user's sign-ins and links end. what->keep is not looked at. 0;
+ * -ENOENT, -EDEADLK (store.h); -errno of the store. */
+_must_use_ int auth_change(struct auth *a, int64_t user_id, const struct store_user_change *what,
+                           enum auth_end why);
+/* A new password, hashed here; all sign-ins end. -EMSGSIZE as auth_user_add. */
+_must_use_ int auth_set_password(struct auth *a, int64_t user_id, const char *password);
+/* By the user: old is checked, and failures count as those of signing in; the other sign-ins end. Never
+ * waits for other hashes. 0; -EPERM the old one is wrong;
+ * -EAGAIN *ret_retry_ms; -EMSGSIZE; -EACCES i has ended meanwhile; -errno of the store. */
+_must_use_ int auth_change_password(struct auth *a, struct identity *i, const char *old,
+                                    const char *password, const char *address,
+                                    unsigned *ret_retry_ms);
+/* A deleted user's row goes, the living account is forgotten. -ENOENT: there is none that is deleted. */
+_must_use_ int auth_forget(struct auth *a, int64_t user_id);
+
+/* The sign-ins and links of a user end, but keep (NULL: none). -ENOENT: keep has ended. */
+_must_use_ int auth_end_all(struct auth *a, int64_t user_id, const struct identity *keep,
+                            enum auth_end why);
+_must_use_ int auth_end_one(struct auth *a, int64_t user_id, int64_t number); /* -ENOENT */
+/* The identity was used from here: written down where it is news, at most once a minute. */
+void auth_seen(struct auth *a, struct identity *i, const char *address);
 
 /* GCRA over the account (ITU-T I.371): true if a run may start now, else *ret_retry_ms. Lock-free. */
 bool account_take_run(struct account *a, unsigned per_minute, unsigned *ret_retry_ms);

@@ -50,7 +50,8 @@ static int account_make(struct auth *a, const struct store_user *u, struct accou
                 return -ENOMEM;
         made->user_id = u->id;
         memcpy(made->name, u->name, sizeof made->name);
-        made->role = u->role;
+        atomic_init(&made->role, u->role);
+        atomic_init(&made->shut, u->disabled || u->deleted);
         made->uid = auth_host_uid(u);
         pool_turn_init(&made->turn);
         registry_item_init(a->accounts, &made->item, &made->user_id, sizeof made->user_id);
@@ -58,22 +59,61 @@ static int account_make(struct auth *a, const struct store_user *u, struct accou
         return 0;
 }
 
+static void account_take(struct account *account, const struct store_user *u) {
+        atomic_store(&account->role, u->role);
+        atomic_store(&account->shut, u->disabled || u->deleted);
+}
+
+int account_refresh(struct auth *a, int64_t user_id) {
+        _cleanup_(account_unrefp) struct account *account = account_find(a, user_id);
+        struct store_user u;
+        int r = account ? store_user_by_id(a->store, user_id, &u) : -ENOENT;
+
+        if (r == 0)
+                account_take(account, &u);
+        return account ? r : 0;
+}
+
+void account_forget(struct auth *a, int64_t user_id) {
+        _cleanup_(account_unrefp) struct account *account = account_find(a, user_id);
+
+        if (!account)
+                return;
+        atomic_store(&account->shut, true);
+        registry_remove(a->accounts, &account->item);
+}
+
+/* The row that it was made from may have changed before it was found here: who changes writes first and
+ * looks second, who makes one publishes first and looks again. */
+static int account_settle(struct auth *a, struct account *made, struct account **ret) {
+        int r = gate_enter(a->changes, true);
+
+        if (r < 0)
+                return r;
+        r = account_refresh(a, made->user_id);
+        gate_leave(a->changes);
+        if (r < 0)
+                registry_remove(a->accounts, &made->item);
+        else
+                *ret = account_ref(made);
+        return r;
+}
+
 /* The living account of this row, made if it is not there. */
 static int account_of(struct auth *a, const struct store_user *u, struct account **ret) {
         _cleanup_(account_unrefp) struct account *made = NULL;
         struct account *found = account_find(a, u->id);
-        int r = 0;
+        int r;
 
         while (!found) {
-                if (!made)
-                        r = account_make(a, u, &made);
+                r = made ? 0 : account_make(a, u, &made);
                 if (r == 0)
                         r = registry_add(a->accounts, &made->item);
                 if (r == 0)
-                        found = account_ref(made);
+                        r = account_settle(a, made, &found);
                 else if (r == -EEXIST)
-                        found = account_find(a, u->id); /* another was quicker; accounts stay */
-                else
+                        found = account_find(a, u->id); /* another was quicker */
+                if (r < 0 && r != -EEXIST)
                         return r;
         }
         *ret = found;
@@ -128,8 +168,18 @@ struct identity *identity_unref(struct identity *i) {
         return NULL;
 }
 
+static bool below_floor(const struct identity *i) {
+        return atomic_load(&i->stamp) < atomic_load(&i->account->floor);
+}
+
 bool identity_valid(const struct identity *i) {
-        return !atomic_load(&i->revoked) && clock_real_ms() < i->expires_ms;
+        return !atomic_load(&i->revoked) && !below_floor(i) && clock_real_ms() < i->expires_ms;
+}
+
+enum auth_end identity_why(const struct identity *i) {
+        if (atomic_load(&i->revoked))
+                return atomic_load(&i->why);
+        return below_floor(i) ? atomic_load(&i->account->floor_why) : AUTH_EXPIRED;
 }
 
 /* One that is being forgotten is helped on its way, so that the next may be made at once. */
@@ -145,16 +195,35 @@ static struct identity *identity_find(struct auth *a, const unsigned char *hash)
         return NULL;
 }
 
-void identity_revoke(struct auth *a, struct identity *i) {
+void identity_revoke(struct auth *a, struct identity *i, enum auth_end why) {
+        unsigned first = AUTH_EXPIRED;
+
+        atomic_compare_exchange_strong(&i->why, &first, why);
         atomic_store(&i->revoked, true);
         registry_remove(a->identities, &i->item);
 }
 
-void identity_revoke_hash(struct auth *a, const unsigned char hash[TOKEN_HASH_BYTES]) {
+void identity_revoke_hash(struct auth *a, const unsigned char hash[TOKEN_HASH_BYTES],
+                          enum auth_end why) {
         _cleanup_(identity_unrefp) struct identity *i = identity_find(a, hash);
 
         if (i)
-                identity_revoke(a, i);
+                identity_revoke(a, i, why);
+}
+
+/* No list of identities is needed, so this cannot fail: those that are being loaded have a stamp above the
+ * floor, or below it, and find their row gone either way. */
+void account_end_all(struct auth *a, int64_t user_id, const struct identity *keep,
+                     enum auth_end why) {
+        _cleanup_(account_unrefp) struct account *account = account_find(a, user_id);
+        uint64_t stamp = atomic_fetch_add(&a->stamps, 1) + 1;
+
+        if (!account)
+                return; /* nobody has an identity of it */
+        if (keep)
+                atomic_store(&((struct identity *)keep)->stamp, stamp);
+        atomic_store(&account->floor_why, why);
+        atomic_store(&account->floor, stamp);
 }
 
 /* Forgets all that nobody uses. The store still has them. */
@@ -184,6 +253,7 @@ static int identity_make(struct auth *a, const struct store_token *t, struct acc
         memcpy(i->hash, t->hash, sizeof i->hash);
         i->account = account_ref(account);
         i->expires_ms = t->expires_ms;
+        atomic_init(&i->stamp, atomic_fetch_add(&a->stamps, 1) + 1);
         atomic_init(&i->users, 1);
         registry_item_init(a->identities, &i->item, i->hash, sizeof i->hash);
         *ret = i;
@@ -200,7 +270,7 @@ static int ask_store(struct auth *a, const unsigned char *hash, struct store_tok
                 return -EACCES;
         if (r == 0)
                 r = store_user_by_id(a->store, t->user_id, &u);
-        if (r == -ENOENT || (r == 0 && u.disabled))
+        if (r == -ENOENT || (r == 0 && (u.disabled || u.deleted)))
                 return -EACCES;
         return r < 0 ? r : account_of(a, &u, ret);
 }
@@ -223,7 +293,7 @@ static int still_there(struct auth *a, struct identity *i) {
         int r = store_token_get(a->store, i->hash, TOKEN_SESSION, &t);
 
         if (r < 0)
-                identity_revoke(a, i);
+                identity_revoke(a, i, AUTH_ENDED);
         return r == -ENOENT ? -EACCES : r;
 }
 

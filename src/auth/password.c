@@ -19,7 +19,7 @@ _Static_assert(PASSWORD_HASH_MAX >= crypto_pwhash_STRBYTES, "a hash has room");
 /* ---- the gate ---- */
 
 struct gate {
-        unsigned waiting_max; /* fixed */
+        unsigned at_once, waiting_max; /* fixed */
         struct latch_mutex lock;
         struct latch_cond moved;
         unsigned running LATCH_GUARDED_BY(auth_gate);
@@ -28,11 +28,12 @@ struct gate {
         uint64_t serving LATCH_GUARDED_BY(auth_gate);     /* may go in next */
 };
 
-int gate_new(unsigned waiting_max, struct gate **ret) {
+int gate_new(unsigned at_once, unsigned waiting_max, struct gate **ret) {
         struct gate *g = calloc(1, sizeof *g);
 
         if (!g)
                 return -ENOMEM;
+        g->at_once = at_once;
         g->waiting_max = waiting_max;
         latch_mutex_init(&g->lock, LATCH_CLASS_auth_gate);
         latch_cond_init(&g->moved);
@@ -52,18 +53,29 @@ struct gate *gate_free(struct gate *g) {
 int gate_enter(struct gate *g, bool patient) {
         latch_blocking("password gate");
         LATCH_GUARD(auth_gate, &g->lock);
-        bool full = g->running == GATE_AT_ONCE || g->waiting > 0;
+        bool full = g->running == g->at_once || g->waiting > 0;
 
         if (full && !patient && g->waiting >= g->waiting_max)
                 return -EAGAIN;
         uint64_t ticket = g->last_ticket++;
         g->waiting++;
-        while (ticket != g->serving || g->running == GATE_AT_ONCE)
+        while (ticket != g->serving || g->running == g->at_once)
                 latch_cond_wait(&g->moved, &g->lock);
         g->waiting--;
         g->serving++;
         g->running++;
         latch_cond_broadcast(&g->moved); /* there may be room for the next, too */
+        return 0;
+}
+
+int gate_try(struct gate *g) {
+        LATCH_GUARD(auth_gate, &g->lock);
+
+        if (g->running == g->at_once || g->waiting > 0)
+                return -EAGAIN;
+        g->last_ticket++;
+        g->serving++;
+        g->running++;
         return 0;
 }
 

@@ -15,12 +15,13 @@
 
 struct gate;
 
-_must_use_ int gate_new(unsigned waiting_max, struct gate **ret); /* 0, -ENOMEM */
-struct gate *gate_free(struct gate *g);                           /* NULL is fine; NULL */
+_must_use_ int gate_new(unsigned at_once, unsigned waiting_max, struct gate **ret); /* 0, -ENOMEM */
+struct gate *gate_free(struct gate *g); /* NULL is fine; NULL */
 
-/* Waits for its turn, first come first served; at most GATE_AT_ONCE are in. 0; -EAGAIN: waiting_max
+/* Waits for its turn, first come first served; at most at_once are in. 0; -EAGAIN: waiting_max
  * wait already (never, if patient: for the few who administrate). */
 _must_use_ int gate_enter(struct gate *g, bool patient);
+_must_use_ int gate_try(struct gate *g); /* 0; -EAGAIN: it would have to wait */
 void gate_leave(struct gate *g);
 
 /* Both within the gate. hash: 0, -ENOMEM. verify: 0; -EACCES it is another; -EIO the hash is none of

@@ -39,6 +39,7 @@ struct config {
         /* [auth] */
         _Atomic unsigned token_lifetime_s;
         _Atomic unsigned link_lifetime_s;
+        _Atomic bool single_session;          /* a new sign-in of a user ends the older ones */
         _Atomic unsigned failures_per_minute; /* failed sign-ins by one address or for one name */
         /* [limits] */
         size_t message_bytes;     /* of one message from a client */

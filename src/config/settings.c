@@ -126,6 +126,11 @@ static const struct setting table[] = {
 
         NUMBER("auth", token_lifetime_s, "2592000", "seconds", MINUTE_S, 366 * DAY_S),
         NUMBER("auth", link_lifetime_s, "86400", "seconds", MINUTE_S, 30 * DAY_S),
+        {.section = "auth",
+         .key = "single_session",
+         .kind = SETTING_YESNO,
+         FIELD(single_session),
+         .initial = "no"},
         NUMBER("auth", failures_per_minute, "10", "failures", 1, 1000),
 
         NUMBER("limits", message_bytes, "1048576", "bytes", 64 * KIB, 64 * MIB),

@@ -150,7 +150,7 @@ void http_logout(struct request *r) {
 
 void http_renew(struct request *r) {
         struct auth_grant grant;
-        int e = auth_renew(r->front->deps.auth, r->identity, &grant);
+        int e = auth_renew(r->front->deps.auth, r->identity, r->address, &grant);
 
         note(r, "auth.renew", r->identity->account->name, NULL, e);
         if (e < 0)

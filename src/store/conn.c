@@ -21,15 +21,21 @@ static const char *const sql[STATEMENT_COUNT] = {
         [STATEMENT_USER_ADD] =
                 "INSERT INTO users (name, password, role, uid) VALUES (?1, ?2, ?3, ?4)",
         [STATEMENT_USER_BY_NAME] =
-                "SELECT id, name, password, role, uid, disabled FROM users WHERE name = ?1",
+                "SELECT id, name, password, role, uid, disabled, deleted FROM users WHERE name = ?1",
         [STATEMENT_USER_BY_ID] =
-                "SELECT id, name, password, role, uid, disabled FROM users WHERE id = ?1",
-        [STATEMENT_USER_PASSWORD] = "UPDATE users SET password = ?2 WHERE id = ?1",
+                "SELECT id, name, password, role, uid, disabled, deleted FROM users WHERE id = ?1",
+        [STATEMENT_USER_CHANGE] =
+                "UPDATE users SET password = coalesce(?2, password), role = coalesce(?3, role), "
+                "disabled = coalesce(?4, disabled), deleted = coalesce(?5, deleted) WHERE id = ?1",
+        [STATEMENT_USER_ADMINS] =
+                "SELECT count(*) FROM users WHERE role = 'admin' AND disabled = 0 "
+                "AND deleted = 0",
+        [STATEMENT_USER_REMOVE] = "DELETE FROM users WHERE id = ?1 AND deleted = 1",
         [STATEMENT_USER_LIST] =
-                "SELECT id, name, password, role, uid, disabled FROM users ORDER BY name",
+                "SELECT id, name, password, role, uid, disabled, deleted FROM users ORDER BY name",
         [STATEMENT_USER_COUNT] = "SELECT count(*) FROM users",
-        [STATEMENT_TOKEN_ADD] = "INSERT INTO tokens (hash, user_id, kind, created_ms, expires_ms) "
-                                "VALUES (?1, ?2, ?3, ?4, ?5)",
+        [STATEMENT_TOKEN_ADD] = "INSERT INTO tokens (hash, user_id, kind, created_ms, expires_ms, "
+                                "address) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         [STATEMENT_TOKEN_TAKE] = "DELETE FROM tokens WHERE hash = ?1 AND kind = ?2 "
                                  "RETURNING user_id, created_ms, expires_ms",
         [STATEMENT_TOKEN_GET] = "SELECT user_id, created_ms, expires_ms FROM tokens "
@@ -39,6 +45,13 @@ static const char *const sql[STATEMENT_COUNT] = {
                 "DELETE FROM tokens WHERE hash = (SELECT hash FROM tokens WHERE user_id = ?1 AND "
                 "kind = ?2 ORDER BY created_ms, rank LIMIT 1) RETURNING hash",
         [STATEMENT_TOKEN_PURGE] = "DELETE FROM tokens WHERE expires_ms <= ?1",
+        [STATEMENT_TOKEN_LIST] =
+                "SELECT rank, hash, created_ms, expires_ms, address FROM tokens "
+                "WHERE user_id = ?1 AND kind = ?2 AND expires_ms > ?3 ORDER BY rank",
+        [STATEMENT_TOKEN_ADDRESS] = "UPDATE tokens SET address = ?2 WHERE hash = ?1",
+        [STATEMENT_TOKEN_END] = "DELETE FROM tokens WHERE user_id = ?1 AND kind = ?2 AND rank = ?3 "
+                                "RETURNING hash",
+        [STATEMENT_TOKEN_END_ALL] = "DELETE FROM tokens WHERE user_id = ?1 AND hash IS NOT ?2",
         [STATEMENT_SESSION_PUT] =
                 "INSERT INTO sessions (id, user_id, kind, state, tty, tombstone, path, title, "
                 "started_ms, ended_ms, code, signal, verdict, wall_ms, cpu_ms, peak_bytes, end_offset) "
@@ -199,6 +212,10 @@ struct conn *conn_put(struct conn *c) {
 static int bind_one(sqlite3_stmt *st, int place, char type, va_list *args) {
         switch (type) {
         case 'i': return sqlite3_bind_int64(st, place, va_arg(*args, int64_t));
+        case 'n': {
+                int64_t v = va_arg(*args, int64_t);
+                return v < 0 ? sqlite3_bind_null(st, place) : sqlite3_bind_int64(st, place, v);
+        }
         case 't':
                 return sqlite3_bind_text(st, place, va_arg(*args, const char *), -1, SQLITE_STATIC);
         case 'h':

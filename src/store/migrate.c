@@ -74,6 +74,11 @@ static const char *const migrations[] = {
         "  hash BLOB NOT NULL CHECK (length(hash) = 32)"
         ") STRICT;"
         "INSERT INTO audit_start (one, seq, hash) VALUES (1, 0, zeroblob(32));",
+
+        /* 5: users may be deleted, their files kept; a token says from where it is used. */
+        "ALTER TABLE users "
+        "  ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0 CHECK (deleted IN (0, 1));"
+        "ALTER TABLE tokens ADD COLUMN address TEXT NOT NULL DEFAULT '';",
 };
 
 #define NEWEST ((int64_t)ELEMENTS(migrations))

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "base/macros.h"
+#include "base/net.h"
 #include "base/random.h"
 
 struct store;
@@ -61,6 +62,7 @@ struct store_user {
         enum role role;
         uid_t uid; /* never reused */
         bool disabled;
+        bool deleted; /* cannot sign in, nor be added again, until it is purged */
 };
 /* Adds u (name, password, role); id and uid (uid_base + n) are given here. -EEXIST; -ERANGE: no uid
  * left below uid_base + uid_count. */
@@ -68,7 +70,19 @@ _must_use_ int store_user_add(struct store *s, struct store_user *u, uid_t uid_b
                               unsigned uid_count);
 _must_use_ int store_user_by_name(struct store *s, const char *name, struct store_user *ret);
 _must_use_ int store_user_by_id(struct store *s, int64_t id, struct store_user *ret);
-_must_use_ int store_user_set_password(struct store *s, int64_t id, const char *password_hash);
+/* What is to be another; the rest stays. */
+struct store_user_change {
+        const char *password;      /* its hash; NULL: as it is */
+        const enum role *role;     /* NULL: as it is */
+        int disabled, deleted;     /* below 0: as it is */
+        const unsigned char *keep; /* the one token that stays (TOKEN_HASH_BYTES); NULL: none */
+};
+#define STORE_USER_CHANGE ((struct store_user_change){.disabled = -1, .deleted = -1})
+/* Changes a user and ends its tokens and links, both or neither. -ENOENT no such user, or keep is not among
+ * its tokens (any more); -EDEADLK it was the last admin who can sign in, and would be none. */
+_must_use_ int store_user_change(struct store *s, int64_t id, const struct store_user_change *what);
+/* The row of a deleted user goes; its uid stays given. -ENOENT: there is none that is deleted. */
+_must_use_ int store_user_remove(struct store *s, int64_t id);
 _must_use_ int store_user_list(struct store *s, struct store_user **ret,
                                size_t *ret_n); /* free(*ret) */
 _must_use_ int store_user_count(struct store *s, size_t *ret);
@@ -81,6 +95,8 @@ struct store_token {
         int64_t user_id;
         enum token_kind kind;
         uint64_t created_ms, expires_ms; /* real time */
+        char address[ADDRESS_TEXT_MAX];  /* where it was used last; "" unknown */
+        int64_t number;                  /* never given twice; set by list alone */
 };
 _must_use_ int store_token_add(struct store *s, const struct store_token *t);
 /* Removes it and says what it was: of two who take one link, one gets it. -ENOENT. */
@@ -97,6 +113,16 @@ _must_use_ int store_token_exchange(struct store *s, const unsigned char old[TOK
  * there are no more than that. */
 _must_use_ int store_token_trim(struct store *s, int64_t user_id, enum token_kind kind,
                                 unsigned keep, unsigned char ret_hash[TOKEN_HASH_BYTES]);
+/* A user's that have not expired, the oldest first; free(*ret). */
+_must_use_ int store_token_list(struct store *s, int64_t user_id, enum token_kind kind,
+                                uint64_t now_ms, struct store_token **ret, size_t *ret_n);
+_must_use_ int store_token_set_address(struct store *s, const unsigned char hash[TOKEN_HASH_BYTES],
+                                       const char *address); /* -ENOENT */
+/* Ends one of a user's by its number. 0 and its hash; -ENOENT. */
+_must_use_ int store_token_end(struct store *s, int64_t user_id, int64_t number,
+                               unsigned char ret_hash[TOKEN_HASH_BYTES]);
+/* Ends all of a user's, links, too, but keep (NULL: none). -ENOENT: keep is not among them. */
+_must_use_ int store_token_end_all(struct store *s, int64_t user_id, const unsigned char *keep);
 _must_use_ int store_token_purge(struct store *s, uint64_t now_ms); /* removes the expired */
 
 /* ---- session records ---- */

@@ -24,7 +24,9 @@ enum statement {
         STATEMENT_USER_ADD,
         STATEMENT_USER_BY_NAME,
         STATEMENT_USER_BY_ID,
-        STATEMENT_USER_PASSWORD,
+        STATEMENT_USER_CHANGE,
+        STATEMENT_USER_ADMINS,
+        STATEMENT_USER_REMOVE,
         STATEMENT_USER_LIST,
         STATEMENT_USER_COUNT,
         STATEMENT_TOKEN_ADD,
@@ -33,6 +35,10 @@ enum statement {
         STATEMENT_TOKEN_COUNT,
         STATEMENT_TOKEN_DROP_OLDEST,
         STATEMENT_TOKEN_PURGE,
+        STATEMENT_TOKEN_LIST,
+        STATEMENT_TOKEN_ADDRESS,
+        STATEMENT_TOKEN_END,
+        STATEMENT_TOKEN_END_ALL,
         STATEMENT_SESSION_PUT,
         STATEMENT_SESSION_REMOVE,
         STATEMENT_SESSION_LIST,
@@ -74,8 +80,8 @@ _must_use_ int transaction_begin(struct conn *c);
 _must_use_ int transaction_open(struct store *s, struct conn **ret); /* conn_take, then begin */
 _must_use_ int transaction_end(struct conn *c, int r);
 
-/* The prepared statement with its parameters bound, one letter each: i int64_t, t text, h hash (of
- * TOKEN_HASH_BYTES). What is bound must live until the statement is reset. */
+/* The prepared statement with its parameters bound, one letter each: i int64_t, n int64_t that is NULL below 0,
+ * t text, h hash (of TOKEN_HASH_BYTES); a NULL pointer is NULL. What is bound must live until the statement is reset. */
 _must_use_ int statement_bind(struct conn *c, enum statement which, sqlite3_stmt **ret,
                               const char *types, ...);
 _must_use_ int statement_step(sqlite3_stmt *st); /* 1 a row, 0 no more, -errno */
@@ -114,6 +120,9 @@ _must_use_ int store_check_all(struct conn *c,
 
 /* A new file (0600), whom DIR belongs to; -EEXIST. */
 _must_use_ int store_make_file(const char *dir, const char *path, char **ret_error);
+
+/* Ends all tokens and links of a user but keep (NULL: none). -ENOENT: keep is not among them. */
+_must_use_ int tokens_end(struct conn *c, int64_t user_id, const unsigned char *keep);
 
 /* One word for each value, as it stands in the database; the index, or -EIO for another. */
 _must_use_ int word_index(const char *const *words, size_t n, const char *word);

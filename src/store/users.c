@@ -7,7 +7,8 @@
 static int read_user(sqlite3_stmt *st, struct store_user *ret) {
         struct store_user u = {.id = sqlite3_column_int64(st, 0),
                                .uid = (uid_t)sqlite3_column_int64(st, 4),
-                               .disabled = sqlite3_column_int(st, 5) != 0};
+                               .disabled = sqlite3_column_int(st, 5) != 0,
+                               .deleted = sqlite3_column_int(st, 6) != 0};
         char role[16];
         int r = column_text(st, 1, u.name, sizeof u.name);
 
@@ -54,7 +55,7 @@ static int add_user(struct conn *c, struct store_user *u, uid_t uid_base, unsign
                 return r;
         u->id = sqlite3_last_insert_rowid(c->db);
         u->uid = uid;
-        u->disabled = false;
+        u->disabled = u->deleted = false;
         return 0;
 }
 
@@ -101,14 +102,60 @@ int store_user_by_id(struct store *s, int64_t id, struct store_user *ret) {
         return r < 0 ? r : get_user(st, ret);
 }
 
-int store_user_set_password(struct store *s, int64_t id, const char *password_hash) {
+static int user_in(struct conn *c, int64_t id, struct store_user *ret) {
+        _cleanup_(statement_resetp) sqlite3_stmt *st = NULL;
+        int r = statement_bind(c, STATEMENT_USER_BY_ID, &st, "i", id);
+
+        return r < 0 ? r : get_user(st, ret);
+}
+
+static int count_admins(struct conn *c, int64_t *ret) {
+        _cleanup_(statement_resetp) sqlite3_stmt *st = NULL;
+        int r = statement_bind(c, STATEMENT_USER_ADMINS, &st, "");
+
+        if (r == 0)
+                r = statement_step(st);
+        if (r < 0)
+                return r;
+        *ret = sqlite3_column_int64(st, 0);
+        return 0;
+}
+
+static int change(struct conn *c, int64_t id, const struct store_user_change *what) {
+        struct store_user before;
+        int64_t admins = 0;
+        int r = user_in(c, id, &before);
+
+        if (r < 0)
+                return r;
+        r = statement_run(c, STATEMENT_USER_CHANGE, "ittnn", id, what->password,
+                          what->role ? role_name(*what->role) : NULL, (int64_t)what->disabled,
+                          (int64_t)what->deleted);
+        if (r >= 0)
+                r = tokens_end(c, id, what->keep);
+        if (r == 0)
+                r = count_admins(c, &admins);
+        if (r == 0 && admins == 0 && before.role == ROLE_ADMIN && !before.disabled &&
+            !before.deleted)
+                r = -EDEADLK;
+        return r;
+}
+
+int store_user_change(struct store *s, int64_t id, const struct store_user_change *what) {
+        _cleanup_(conn_putp) struct conn *c = NULL;
+        int r = transaction_open(s, &c);
+
+        return r < 0 ? r : transaction_end(c, change(c, id, what));
+}
+
+int store_user_remove(struct store *s, int64_t id) {
         _cleanup_(conn_putp) struct conn *c = NULL;
         int r = transaction_open(s, &c);
 
         if (r < 0)
                 return r;
-        int changed = statement_run(c, STATEMENT_USER_PASSWORD, "it", id, password_hash);
-        return transaction_end(c, changed < 0 ? changed : changed == 0 ? -ENOENT : 0);
+        r = statement_run(c, STATEMENT_USER_REMOVE, "i", id);
+        return transaction_end(c, r < 0 ? r : r == 0 ? -ENOENT : 0);
 }
 
 int store_user_list(struct store *s, struct store_user **ret, size_t *ret_n) {

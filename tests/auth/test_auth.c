@@ -106,7 +106,7 @@ static void test_a_failing_store_is_never_a_wrong_password(void **state) {
         raw("ALTER TABLE tokens RENAME TO lost");
         assert_int_equal(sign_in("ann", PASSWORD, &g), -EIO);
         assert_int_equal(auth_sign_in_link(auth, link, HERE, &g, &retry_s), -EIO);
-        assert_int_equal(auth_renew(auth, h.identity, &g), -EIO);
+        assert_int_equal(auth_renew(auth, h.identity, HERE, &g), -EIO);
         assert_int_equal(auth_sign_out(auth, h.identity), -EIO);
         assert_true(identity_valid(h.identity)); /* neither renewed nor signed out */
         assert_int_equal(auth_authenticate(auth, link, &i), -EIO);
@@ -241,7 +241,7 @@ static void test_tokens_expire(void **state) {
         assert_false(identity_valid(g.identity));
         assert_int_equal(auth_authenticate(auth, g.token, &i), -EACCES);
         struct auth_grant untouched;
-        assert_int_equal(auth_renew(auth, g.identity, &untouched), -EACCES);
+        assert_int_equal(auth_renew(auth, g.identity, HERE, &untouched), -EACCES);
         identity_unref(g.identity);
         /* ...and one that ran out in the store, seen by a server that did not know it. */
         g = signed_in();
@@ -279,12 +279,12 @@ static void test_renewing_ends_the_old_token(void **state) {
         struct auth_grant g = signed_in(), h, again;
 
         (void)state;
-        assert_int_equal(auth_renew(auth, g.identity, &h), 0);
+        assert_int_equal(auth_renew(auth, g.identity, HERE, &h), 0);
         assert_string_not_equal(g.token, h.token);
         assert_ptr_equal(g.identity->account, h.identity->account);
         assert_false(identity_valid(g.identity));
         assert_null(identify(g.token));
-        assert_int_equal(auth_renew(auth, g.identity, &again), -EACCES);
+        assert_int_equal(auth_renew(auth, g.identity, HERE, &again), -EACCES);
         identity_unref(g.identity);
         identity_unref(h.identity);
 }
@@ -486,7 +486,7 @@ static void test_revoking_races_with_loading(void **state) {
                 }
                 pthread_barrier_wait(&together);
                 assert_int_equal(store_token_take(store, hash, TOKEN_SESSION, &taken), 0);
-                identity_revoke_hash(auth, hash);
+                identity_revoke_hash(auth, hash, AUTH_ENDED);
                 for (int i = 0; i < CHASERS; i++)
                         assert_int_equal(pthread_join(c[i].thread, NULL), 0);
                 pthread_barrier_destroy(&together);

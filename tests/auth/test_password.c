@@ -152,7 +152,7 @@ static void test_two_at_once_some_wait_the_rest_is_refused(void **state) {
         struct gate *g;
 
         (void)state;
-        assert_int_equal(gate_new(WAITING, &g), 0);
+        assert_int_equal(gate_new(GATE_AT_ONCE, WAITING, &g), 0);
         for (int i = 0; i < VISITORS; i++) {
                 v[i] = (struct visit){.gate = g,
                                       .inside = &inside,

@@ -123,8 +123,10 @@ static void test_users_are_kept_and_never_twice(void **state) {
         assert_int_equal(store_user_by_name(s, "dora", &found), -ENOENT);
         assert_int_equal(store_user_by_id(s, 99, &found), -ENOENT);
         assert_memory_equal(&found, &untouched, sizeof found);
-        assert_int_equal(store_user_set_password(s, 99, "x"), -ENOENT);
-        assert_int_equal(store_user_set_password(s, b.id, "new"), 0);
+        struct store_user_change change = STORE_USER_CHANGE;
+        change.password = "new";
+        assert_int_equal(store_user_change(s, 99, &change), -ENOENT);
+        assert_int_equal(store_user_change(s, b.id, &change), 0);
         assert_int_equal(store_user_by_id(s, b.id, &found), 0);
         assert_string_equal(found.password, "new");
 
@@ -421,7 +423,8 @@ static void test_an_older_file_is_migrated_with_what_it_holds(void **state) {
 
         (void)state;
         store_close(s);
-        raw("DROP TABLE audit_start; DROP TABLE audit; DROP TABLE sessions; DROP TABLE tokens; PRAGMA user_version = 1");
+        raw("DROP TABLE audit_start; DROP TABLE audit; DROP TABLE sessions; DROP TABLE tokens; ALTER TABLE users DROP COLUMN deleted; "
+            "PRAGMA user_version = 1");
         s = open_store();
         assert_int_equal(store_user_by_name(s, "ann", &found), 0);
         assert_int_equal(found.uid, u.uid);
@@ -434,7 +437,8 @@ static void test_an_older_file_is_migrated_with_what_it_holds(void **state) {
 static void test_a_migration_that_fails_leaves_the_file_as_it_was(void **state) {
         (void)state;
         store_close(open_store());
-        raw("DROP TABLE audit_start; DROP TABLE audit; DROP TABLE sessions; DROP TABLE tokens; PRAGMA user_version = 1;"
+        raw("DROP TABLE audit_start; DROP TABLE audit; DROP TABLE sessions; DROP TABLE tokens; ALTER TABLE users DROP COLUMN deleted; "
+            "PRAGMA user_version = 1;"
             "CREATE TABLE sessions (mine TEXT)"); /* in the way of the third step */
         assert_refused(-EIO, "sessions");
         raw("SELECT mine FROM sessions; DROP TABLE sessions");
