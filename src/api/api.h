@@ -7,6 +7,7 @@
 #include "base/macros.h"
 #include "config/config.h"
 #include "rpc/rpc.h"
+#include "search/search.h"
 #include "session/session.h"
 #include "watch/watch.h"
 
@@ -19,6 +20,7 @@ struct api_deps {
         struct sessions *sessions;
         struct audit *audit;
         struct watches *watches;
+        struct searches *searches;
 };
 
 /* Every group there is: what a server has, and what latch-routes prints. 0, -ENOMEM. */
@@ -28,3 +30,4 @@ _must_use_ int api_add(struct rpc *rpc, const struct api_deps *deps);
 _must_use_ int api_files_add(struct rpc *rpc, const struct api_deps *deps);
 _must_use_ int api_sessions_add(struct rpc *rpc, const struct api_deps *deps);
 _must_use_ int api_watch_add(struct rpc *rpc, const struct api_deps *deps);
+_must_use_ int api_search_add(struct rpc *rpc, const struct api_deps *deps);

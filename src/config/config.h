@@ -56,6 +56,7 @@ struct config {
         _Atomic unsigned ended_kept;                  /* newest ended sessions of each user */
         _Atomic unsigned list_entries;                /* of one folder */
         _Atomic unsigned watches_per_user;
+        _Atomic unsigned search_ms; /* of one search */
         /* [run]: what one run may use; 0 = no such limit */
         _Atomic uint64_t wall_ms, idle_ms, cpu_ms, memory_bytes, processes, output_bytes, tmp_bytes;
         /* [session] */
@@ -63,8 +64,9 @@ struct config {
         _Atomic unsigned driver_grace_ms;
         _Atomic unsigned stop_grace_ms;
         /* [sandbox] */
-        char bwrap[256];  /* path of bubblewrap */
-        char python[256]; /* path of the interpreter inside the cage */
+        char bwrap[256];   /* path of bubblewrap */
+        char python[256];  /* path of the interpreter inside the cage */
+        char ripgrep[256]; /* the same of ripgrep; "": grep is used */
         /* [audit] */
         uint64_t keep_rows; /* of the newest audit events; 0: all */
         /* [diagnostics] */

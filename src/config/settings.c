@@ -21,6 +21,10 @@ static bool absolute_path(const char *value) {
         return value[0] == '/';
 }
 
+static bool below_usr(const char *value) {
+        return value[0] == '\0' || (str_starts(value, "/usr/") && !strstr(value, "/../"));
+}
+
 static bool port_valid(const char *s, uint64_t min) {
         uint64_t port;
 
@@ -147,6 +151,7 @@ static const struct setting table[] = {
         NUMBER("limits", ended_kept, "20", "sessions", 0, 1000),
         NUMBER("limits", list_entries, "10000", "entries", 100, 1000000),
         NUMBER("limits", watches_per_user, "256", "watches", 1, 10000),
+        NUMBER("limits", search_ms, "10000", "milliseconds", 100, 60 * SECOND_MS),
 
         LIMIT("run", wall_ms, "3600000", "milliseconds", 100, 30 * DAY_MS),
         LIMIT("run", idle_ms, "0", "milliseconds", 100, 30 * DAY_MS),
@@ -173,6 +178,9 @@ static const struct setting table[] = {
              absolute_path),
 
         LIMIT("audit", keep_rows, "1000000", "rows", 1000, 1000000000),
+
+        TEXT("sandbox", ripgrep, "/usr/bin/rg",
+             "empty, or the path of ripgrep inside the cage, which is below /usr", below_usr),
 
         {.section = "diagnostics",
          .key = "echo",

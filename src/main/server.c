@@ -12,6 +12,7 @@
 #include "latch/rcu.h"
 #include "pool/pool.h"
 #include "rpc/rpc.h"
+#include "search/search.h"
 #include "session/session.h"
 #include "watch/watch.h"
 
@@ -37,6 +38,7 @@ struct server {
         bool pumping;
         struct sessions *sessions;
         struct watches *watches;
+        struct searches *searches;
         struct rpc *rpc;
         struct api_deps api;
         struct front *front;
@@ -96,10 +98,13 @@ static int open_methods(struct server *s) {
         int r = rpc_new(&deps, &s->rpc);
         if (r == 0)
                 r = watches_new(s->deps.config, watch_room(), &s->watches);
+        if (r == 0)
+                r = searches_new(s->deps.config, s->deps.spawner, &s->searches);
         s->api = (struct api_deps){.config = s->deps.config,
                                    .sessions = s->sessions,
                                    .audit = s->audit,
-                                   .watches = s->watches};
+                                   .watches = s->watches,
+                                   .searches = s->searches};
         if (r == 0)
                 r = api_add(s->rpc, &s->api);
         return r;
@@ -159,6 +164,8 @@ struct auth *server_auth(struct server *s) {
 
 /* Clients are still there: they get the replies and the exits. */
 static bool finish_work(struct server *s, bool end_sessions) {
+        if (s->searches)
+                searches_stop(s->searches);
         int drained = s->pool ? pool_drain(s->pool, DRAIN_MS) : 0;
 
         if (end_sessions) {
@@ -190,6 +197,7 @@ bool server_close(struct server *s, bool end_sessions) {
                 pump_stop(s->pump);
         front_free(s->front);
         rpc_free(s->rpc);
+        searches_free(s->searches);
         watches_free(s->watches);
         sessions_free(s->sessions);
         pump_free(s->pump);

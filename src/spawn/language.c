@@ -82,7 +82,9 @@ int language_argv(const struct spawn_spec *spec, const char *python, const char 
         uint32_t argc = 0;
         int r;
 
-        if (spec->kind == SPAWN_SHELL) {
+        if (spec->kind == SPAWN_TOOL) {
+                r = 0; /* its arguments are all of it */
+        } else if (spec->kind == SPAWN_SHELL) {
                 r = add_shell(to, &argc);
         } else {
                 CHECK(l);

@@ -196,7 +196,8 @@ static int make_fds(const struct launcher *l, const struct spawn_spec *spec, con
                             .tmp_bytes = spec->limits.tmp_bytes,
                             .script = spec->kind == SPAWN_RUN,
                             .tty = spec->tty,
-                            .prompt = spec->kind != SPAWN_RUN || spec->then_repl};
+                            .prompt = spec->kind == SPAWN_SHELL || spec->kind == SPAWN_REPL ||
+                                      spec->then_repl};
         int r = cage.script == (script >= 0) ? 0 : -EINVAL;
 
         if (r == 0 && script >= 0)

@@ -15,7 +15,9 @@
 #define SPAWN_STRINGS_MAX (96u << 10)
 #define SPAWN_PATH_MAX    4097u
 
-enum spawn_kind { SPAWN_RUN, SPAWN_SHELL, SPAWN_REPL };
+/* A tool is a program of the system that latchd itself uses in the user's cage: its argv is the arguments, the
+ * first being its path. It has no terminal, and is no session. */
+enum spawn_kind { SPAWN_RUN, SPAWN_SHELL, SPAWN_REPL, SPAWN_TOOL };
 
 struct spawn_limits { /* 0 = none */
         uint64_t wall_ms, idle_ms, cpu_ms, memory_bytes, processes, output_bytes, tmp_bytes;

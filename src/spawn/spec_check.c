@@ -95,11 +95,17 @@ static bool sizes_valid(const struct spawn_spec *spec) {
                spec->tty <= 1 && spec->then_repl <= 1;
 }
 
-static bool program_valid(const struct spawn_spec *spec) {
+/* Only what the cage shows of the system. Its strings are checked already. */
+static bool tool_valid(const struct spawn_spec *spec, const char *strings) {
+        return spec->argc > 0 && str_starts(strings, "/usr/") && !spec->tty && !spec->then_repl;
+}
+
+static bool program_valid(const struct spawn_spec *spec, const char *strings) {
         switch (spec->kind) {
         case SPAWN_SHELL: return true;
         case SPAWN_REPL: return language_known(spec->language);
         case SPAWN_RUN: return language_known(spec->language) && spec->path[0] != '\0';
+        case SPAWN_TOOL: return tool_valid(spec, strings);
         default: return false;
         }
 }
@@ -115,8 +121,8 @@ int spawn_spec_check(const struct spawn_spec *spec, size_t n, const char *string
             !ends_within(spec->cwd, sizeof spec->cwd))
                 return -EINVAL;
         if (!id_valid(spec->id) || !user_valid(spec->user) || !path_valid(spec->path) ||
-            !path_valid(spec->cwd) || !program_valid(spec) || !sizes_valid(spec) ||
-            !strings_valid(spec, strings))
+            !path_valid(spec->cwd) || !sizes_valid(spec) || !strings_valid(spec, strings) ||
+            !program_valid(spec, strings))
                 return -EINVAL;
         return 0;
 }
