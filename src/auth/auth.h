@@ -85,6 +85,13 @@ DEFINE_CLEANUP(struct identity, identity_unref)
 bool identity_valid(const struct identity *i);
 enum auth_end identity_why(const struct identity *i); /* of one that is not valid any more */
 
+/* What is in memory now. 0, -ENOMEM. */
+struct auth_stats {
+        size_t tokens;  /* that somebody used since the start, and that are not forgotten */
+        size_t present; /* users with an open socket */
+};
+_must_use_ int auth_stats(struct auth *a, struct auth_stats *ret);
+
 /* The living account of a user, made on demand. 0, -ENOENT, -errno of the store. */
 _must_use_ int auth_account(struct auth *a, int64_t user_id, struct account **ret);
 

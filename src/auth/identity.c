@@ -331,6 +331,21 @@ int identity_of(struct auth *a, const unsigned char hash[TOKEN_HASH_BYTES], stru
         }
 }
 
+int auth_stats(struct auth *a, struct auth_stats *ret) {
+        struct auth_stats s = {.tokens = registry_count(a->identities)};
+        struct registry_item **items;
+        size_t n;
+        int r = registry_list(a->accounts, &items, &n);
+
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++)
+                s.present += atomic_load(&account_from(items[i])->sockets) > 0;
+        registry_list_free(items, n);
+        *ret = s;
+        return 0;
+}
+
 /* ---- the tables ---- */
 
 int people_tables_new(struct auth *a) {

@@ -28,6 +28,8 @@ struct config {
         char listen[64];            /* HOST:PORT; port 0 picks a free one */
         char public_url[256];       /* "" or http(s)://host[:port], without a path */
         char trusted_proxies[256];  /* IPv4 addresses and networks (base/net.h) */
+        char cors_origins[256];     /* origins of other pages that may read answers, with commas */
+        bool metrics_loopback;      /* GET /metrics from this machine without a token */
         char user[33];              /* who latchd becomes when started as root */
         unsigned workers;           /* threads of the pool */
         unsigned max_sockets;       /* WebSockets in all */

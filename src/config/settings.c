@@ -67,6 +67,25 @@ static bool ipv4_list(const char *value) {
         return ipv4_nets_parse(value, &nets) == 0;
 }
 
+static bool origins(const char *value) {
+        char one[SETTING_TEXT_MAX + 1];
+
+        while (*value) {
+                size_t n = strcspn(value, ", ");
+
+                if (n == 0 || n >= sizeof one)
+                        return false;
+                memcpy(one, value, n);
+                one[n] = '\0';
+                value += n + strspn(value + n, " ");
+                if (!url_without_path(one) || (*value && *value != ',') || str_eq(value, ","))
+                        return false;
+                value += *value == ',';
+                value += strspn(value, " ");
+        }
+        return true;
+}
+
 static bool system_user(const char *value) {
         size_t n = strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789_-");
 
@@ -115,6 +134,13 @@ static const struct setting table[] = {
         TEXT("server", trusted_proxies, "",
              "empty, or up to 16 IPv4 addresses or networks like 10.1.0.0/16, with commas between",
              ipv4_list),
+        TEXT("server", cors_origins, "",
+             "empty, or origins like https://lab.example.org, with commas between", origins),
+        {.section = "server",
+         .key = "metrics_loopback",
+         .kind = SETTING_YESNO,
+         FIELD(metrics_loopback),
+         .initial = "no"},
         TEXT("server", user, "latch", "the name of a user of the system", system_user),
         NUMBER("server", workers, "4", "threads", 2, 64),
         NUMBER("server", max_sockets, "512", "sockets", 1, 10000),

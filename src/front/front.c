@@ -237,7 +237,8 @@ static struct mg_context *start(struct front *f) {
         struct mg_context *http;
         sigset_t all, before;
 
-        snprintf(threads, sizeof threads, "%u", c->max_sockets + c->http_threads + LOBBY_MAX);
+        snprintf(threads, sizeof threads, "%u",
+                 c->max_sockets + c->http_threads + LOBBY_MAX + CROWD_MAX);
         snprintf(head_bytes, sizeof head_bytes, "%u", HEAD_BYTES_MAX);
         set_callbacks(&callbacks);
         sigfillset(&all);

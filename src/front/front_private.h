@@ -9,6 +9,7 @@
 #include <civetweb.h>
 
 #include "base/net.h"
+#include "front/counters.h"
 #include "front/front.h"
 #include "front/lobby.h"
 #include "front/sock.h"
@@ -35,11 +36,27 @@ struct front {
         struct frames_budget budget; /* memory of messages that are coming in */
         uint64_t piece_ns;           /* fixed: how long a client may take for a piece of a body */
         atomic_uint sockets;         /* seats taken */
-        _Atomic uint64_t numbers;    /* requests and sockets: req=, socket= */
-        atomic_uint stop_code;       /* what sockets are told */
-        atomic_bool stopping;        /* admit no one */
-        uint64_t started_ms;         /* fixed: real time */
+        atomic_uint requests; /* under way, of http_threads; beginnings of sockets are none */
+        atomic_uint crowd;    /* one too many, being told so */
+        struct counters counters;
+        _Atomic uint64_t numbers; /* requests and sockets: req=, socket= */
+        atomic_uint stop_code;    /* what sockets are told */
+        atomic_bool stopping;     /* admit no one */
+        uint64_t started_ms;      /* fixed: real time */
 };
+
+/* Beyond those that are served: threads for whoever is one too many, so that he hears so at once. */
+#define CROWD_MAX 32u
+
+/* Takes one of limit, unless all are taken. */
+static inline bool front_take(atomic_uint *count, unsigned limit) {
+        unsigned n = atomic_load(count);
+
+        while (n < limit)
+                if (atomic_compare_exchange_weak(count, &n, n + 1))
+                        return true;
+        return false;
+}
 
 /* The close frame of a stop: stopping is set. */
 void front_say_goodbye(struct front *f, struct sock *c);

@@ -7,6 +7,9 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/str.h"
+#include "front/cors.h"
+#include "front/front_private.h"
 #include "front/judge.h"
 #include "rpc/rpc.h"
 
@@ -67,6 +70,27 @@ static void date_now(char to[40]) {
         strftime(to, 40, "%a, %d %b %Y %H:%M:%S GMT", &t);
 }
 
+/* No answer is a page, but those that bring a policy of their own (the IDE, files). */
+#define API_POLICY                                                                                 \
+        "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"                  \
+        "Cross-Origin-Opener-Policy: same-origin\r\n"                                              \
+        "Cross-Origin-Resource-Policy: same-origin\r\n"                                            \
+        "X-Frame-Options: DENY\r\n"
+
+static bool says(const struct answer *a, const char *header) {
+        return a->headers && strcasestr(a->headers, header);
+}
+
+static int add_policy(const struct request *r, const struct answer *a, struct buf *to) {
+        int e = says(a, "Content-Security-Policy:") ? 0 : buf_adds(to, API_POLICY);
+
+        if (e == 0 && str_starts(r->front->deps.config->public_url, "https://"))
+                e = buf_adds(to, "Strict-Transport-Security: max-age=31536000\r\n");
+        if (e == 0 && !says(a, "Cache-Control:"))
+                e = buf_adds(to, "Cache-Control: no-store\r\n");
+        return e == 0 ? cors_headers(r, to) : e;
+}
+
 static int add_head(const struct request *r, const struct answer *a, struct buf *to) {
         char date[40];
         int e;
@@ -80,8 +104,8 @@ static int add_head(const struct request *r, const struct answer *a, struct buf 
                 e = buf_addf(to, "Content-Type: %s\r\n", a->type);
         if (e == 0 && a->status != 204 && a->status != 304)
                 e = buf_addf(to, "Content-Length: %zu\r\n", a->n);
-        if (e == 0 && (!a->headers || !strcasestr(a->headers, "Cache-Control:")))
-                e = buf_adds(to, "Cache-Control: no-store\r\n");
+        if (e == 0)
+                e = add_policy(r, a, to);
         if (e == 0 && a->headers)
                 e = buf_adds(to, a->headers);
         if (e == 0)

@@ -5,6 +5,7 @@
 
 #include "audit/audit.h"
 #include "base/str.h"
+#include "front/cors.h"
 #include "front/front_private.h"
 #include "front/judge.h"
 #include "front/routes.h"
@@ -19,14 +20,20 @@ static const char *cookie_secure(const struct request *r) {
         return str_starts(r->front->deps.config->public_url, "https://") ? "; Secure" : "";
 }
 
-static void answer_grant(struct request *r, struct auth_grant *g) {
-        const struct account *a = g->identity->account;
-        char headers[HEADERS_MAX];
-        int n = snprintf(headers, sizeof headers,
+static void set_cookie(const struct request *r, const struct auth_grant *g, char to[HEADERS_MAX]) {
+        int n = snprintf(to, HEADERS_MAX,
                          "Set-Cookie: latch_session=%s; " COOKIE_FLAGS "; Max-Age=%u%s\r\n",
                          g->token, g->expires_in_s, cookie_secure(r));
 
-        CHECK(n > 0 && (size_t)n < sizeof headers);
+        CHECK(n > 0 && (size_t)n < HEADERS_MAX);
+}
+
+static void answer_grant(struct request *r, struct auth_grant *g) {
+        const struct account *a = g->identity->account;
+        char headers[HEADERS_MAX] = "";
+
+        if (!cors_origin(r))
+                set_cookie(r, g, headers);
         http_json(r, 200,
                   json_pack("{s:s,s:i,s:{s:s,s:s}}", "token", g->token, "expires_in",
                             (int)g->expires_in_s, "user", "name", a->name, "role",
@@ -45,6 +52,8 @@ static void answer_refused(struct request *r, int error, unsigned retry_s) {
                 return;
         }
         snprintf(headers, sizeof headers, "Retry-After: %u\r\n", MAX(retry_s, 1u));
+        if (error == -EAGAIN)
+                counters_limited(&r->front->counters, LIMITED_SIGN_IN);
         if (error == -EAGAIN)
                 http_error_more(r, 429, "rate_limited", "too many sign-ins; try again later",
                                 headers);
@@ -123,7 +132,7 @@ void http_login(struct request *r) {
         json_t *j;
 
         /* Somebody else's page must not sign a browser in as somebody else. */
-        if (origin &&
+        if (origin && !cors_origin(r) &&
             !judge_origin(origin, http_header(r, "Host"), r->front->deps.config->public_url)) {
                 http_error(r, 403, "forbidden", "the Origin is not this server's");
                 return;

@@ -26,7 +26,8 @@
 #define COMMON_MAX  256
 
 #define FILE_HEADERS                                                                               \
-        "Content-Security-Policy: sandbox; default-src 'none'\r\n"                                 \
+        "Content-Security-Policy: sandbox; default-src 'none'; frame-ancestors 'none'\r\n"         \
+        "X-Frame-Options: DENY\r\n"                                                                \
         "Cross-Origin-Resource-Policy: same-origin\r\n"                                            \
         "Accept-Ranges: bytes\r\n"
 

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "front/assets.h"
+#include "front/counters.h"
 
 #define READ (METHOD_GET | METHOD_HEAD)
 
@@ -21,10 +22,12 @@ const struct route routes[] = {
         {"/api/files/",  METHOD_DELETE, WHO_SIGNED_IN,   false, 2, BODY_NONE,  http_files_delete},
         {"/healthz",     READ,          WHO_ANYONE,      false, 1, BODY_NONE,  http_healthz},
         {"/readyz",      READ,          WHO_ANYONE,      false, 2, BODY_NONE,  http_readyz},
+        {"/metrics",     READ,          WHO_METRICS,     false, 5, BODY_NONE,  http_metrics},
         {"/v1/ws",       METHOD_GET,    WHO_SIGNED_IN,   true,  5, BODY_NONE,  http_no_socket},
         {"/v1/echo",     METHOD_GET,    WHO_DIAGNOSTICS, true,  0, BODY_NONE,  http_no_socket},
 };
 const size_t routes_n = ELEMENTS(routes);
+_Static_assert(ELEMENTS(routes) <= COUNTED_ROUTES, "each row is counted");
 
 /* What the binary carries decides which paths these are. */
 const struct route route_asset = {"/", READ, WHO_ANYONE, false, 1, BODY_NONE, http_asset};
@@ -53,6 +56,14 @@ unsigned route_method(const char *name) {
                 if (str_eq(methods[i].name, name))
                         return methods[i].bit;
         return 0;
+}
+
+const char *route_method_name(unsigned method) {
+        for (size_t i = 0; i < ELEMENTS(methods); i++)
+                if (methods[i].bit == method)
+                        return methods[i].name;
+        CHECK(!"one of the table's");
+        return "";
 }
 
 void route_allow(unsigned allowed, char to[ROUTE_ALLOW_MAX]) {

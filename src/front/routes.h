@@ -53,6 +53,8 @@ extern const struct route route_asset; /* what "/" and all that the binary carri
 const char *route_who_name(enum route_who who); /* as docs/protocol.md has it: "signed in" */
 unsigned route_method(const char *name);        /* 0: none of the table's */
 
+const char *route_method_name(unsigned method); /* of one bit */
+
 /* The row for this path and method. NULL: then *ret_allow are the methods that the path has, 0 if it is
  * no path at all. ret_rest: what follows a route that ends with '/'. */
 const struct route *route_find(const char *path, unsigned method, const char **ret_rest,
@@ -74,4 +76,5 @@ void http_files_delete(struct request *r);
 void http_asset(struct request *r);   /* http_assets.c */
 void http_healthz(struct request *r); /* health.c */
 void http_readyz(struct request *r);
+void http_metrics(struct request *r);   /* metrics.c */
 void http_no_socket(struct request *r); /* ws.c: asked for without an upgrade */

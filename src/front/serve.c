@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "front/arrive.h"
+#include "front/cors.h"
 #include "front/forwarded.h"
 #include "front/judge.h"
 #include "front/routes.h"
@@ -44,10 +45,22 @@ static void note_refusal(const struct request *r) {
                                          .error = r->status == 429 ? -EAGAIN : -EACCES});
 }
 
+static void count(const struct request *r) {
+        size_t row = !r->route                  ? ROUTE_IS_NONE
+                     : r->route == &route_asset ? ROUTE_IS_ASSET
+                                                : (size_t)(r->route - routes);
+        int class = r->status / 100 - 1;
+
+        if (class >= 0 && class < STATUS_CLASSES)
+                atomic_fetch_add_explicit(&r->front->counters.answered[row][class], 1,
+                                          memory_order_relaxed);
+}
+
 /* The route, never the path or the query: those may hold what is nobody else's business. */
 void serve_log(const struct request *r) {
         char number[20];
 
+        count(r);
         note_refusal(r);
         snprintf(number, sizeof number, "%llx", (unsigned long long)r->number);
         log_event(r->status >= 500 ? LOG_WARN : LOG_INFO, "http.request", LOG_S("req", number),
@@ -85,6 +98,7 @@ static bool pay(struct request *r, unsigned units) {
                 paid = auth_take_address(d->auth, r->address, units, &retry_ms);
         if (paid)
                 return true;
+        counters_limited(&r->front->counters, r->identity ? LIMITED_USER : LIMITED_ADDRESS);
         snprintf(header, sizeof header, "Retry-After: %u\r\n", retry_ms / 1000 + 1);
         http_error_more(r, 429, "rate_limited", "too many requests; try again later", header);
         return false;
@@ -155,7 +169,7 @@ static bool find_route(struct request *r, unsigned method) {
                 r->route = NULL;
                 allowed = 0;
         }
-        if (!r->route && pay(r, 1))
+        if (!r->route && pay(r, 1) && !(allowed && cors_preflight(r, allowed)))
                 answer_no_route(r, allowed);
         return r->route != NULL;
 }
@@ -170,6 +184,12 @@ static bool admit_page(struct request *r, unsigned method) {
         return false;
 }
 
+/* Who asks on this machine, and for nobody else: what a proxy passes on says so. */
+static bool from_loopback(const struct request *r) {
+        return str_starts(r->ri->remote_addr, "127.") && str_starts(r->address, "127.") &&
+               !http_header(r, "X-Forwarded-For") && !http_header(r, "Forwarded");
+}
+
 /* False: it was answered. */
 static bool admit_who(struct request *r, unsigned method) {
         enum role least = ROLE_STUDENT;
@@ -180,6 +200,10 @@ static bool admit_who(struct request *r, unsigned method) {
         case WHO_SIGNED_IN: break;
         case WHO_TEACHER: least = ROLE_TEACHER; break;
         case WHO_METRICS:
+                if (r->front->deps.config->metrics_loopback && from_loopback(r))
+                        return true;
+                least = ROLE_ADMIN;
+                break;
         case WHO_ADMIN: least = ROLE_ADMIN; break;
         }
         if (!identify(r) || !admit_page(r, method))
@@ -235,6 +259,41 @@ static bool handle(struct request *r) {
         return false;
 }
 
+/* No second request on this connection, and civetweb does not drain what it has not read. */
+static int finish(struct request *r, bool linger) {
+        serve_log(r);
+        mg_disable_connection_keep_alive(r->conn);
+        if (linger)
+                http_linger(r);
+        identity_unref(r->identity);
+        return r->status ? r->status : 500;
+}
+
+/* All threads for requests are busy. Few of those who hear so are waited for. */
+static int serve_crowd(struct request *r) {
+        struct front *f = r->front;
+        bool linger = atomic_fetch_add(&f->crowd, 1) < CROWD_MAX / 2;
+        int status;
+
+        counters_limited(&f->counters, LIMITED_THREADS);
+        http_error_more(r, 503, "busy", "too many requests are under way; try again",
+                        "Retry-After: 1\r\n");
+        status = finish(r, linger);
+        atomic_fetch_sub(&f->crowd, 1);
+        return status;
+}
+
+static int serve_request(struct request *r) {
+        int status;
+
+        if (!front_take(&r->front->requests, r->front->deps.config->http_threads))
+                return serve_crowd(r);
+        CHECK(!handle(r));
+        status = finish(r, true);
+        atomic_fetch_sub(&r->front->requests, 1);
+        return status;
+}
+
 int serve(struct front *f, struct mg_connection *conn) {
         const struct guest *g = guest_of(conn);
         struct request r;
@@ -242,16 +301,14 @@ int serve(struct front *f, struct mg_connection *conn) {
         if (g && g->refused)
                 return 1; /* it was answered, or let go */
         serve_begin(f, conn, mg_get_request_info(conn), &r);
-        if (!g)
+        if (!g) {
                 http_errno(&r, -EMFILE);
-        else if (handle(&r)) {
-                identity_unref(r.identity);
-                return 0;
+                return finish(&r, true);
         }
-        serve_log(&r);
-        /* No second request on this connection, and civetweb does not drain what it has not read. */
-        mg_disable_connection_keep_alive(conn);
-        http_linger(&r);
+        if (!judge_wants_socket(r.ri))
+                return serve_request(&r);
+        if (!handle(&r))
+                return finish(&r, true);
         identity_unref(r.identity);
-        return r.status ? r.status : 500;
+        return 0;
 }

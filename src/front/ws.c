@@ -55,16 +55,6 @@ bool ws_seat(struct request *r) {
         return true;
 }
 
-/* Takes one of limit, unless all are taken. */
-static bool take(atomic_uint *count, unsigned limit) {
-        unsigned n = atomic_load(count);
-
-        while (n < limit)
-                if (atomic_compare_exchange_weak(count, &n, n + 1))
-                        return true;
-        return false;
-}
-
 /* NULL: there is room, and it is taken. */
 static const struct refusal *take_room(struct seat *s) {
         static const struct refusal full = {503, "busy", "all sockets of this server are taken"};
@@ -72,12 +62,12 @@ static const struct refusal *take_room(struct seat *s) {
                                                  "you have too many sockets open"};
         const struct config *c = s->front->deps.config;
 
-        s->counted = take(&s->front->sockets, c->max_sockets);
+        s->counted = front_take(&s->front->sockets, c->max_sockets);
         if (!s->counted)
                 return &full;
         if (!s->identity)
                 return NULL;
-        s->counted_user = take(&s->identity->account->sockets, c->sockets_per_user);
+        s->counted_user = front_take(&s->identity->account->sockets, c->sockets_per_user);
         return s->counted_user ? NULL : &user_full;
 }
 
@@ -124,8 +114,10 @@ int ws_connect(const struct mg_connection *conn, void *cbdata) {
         if (!choose_subprotocol(r.ri, !s->identity))
                 return refuse(&r, s, &strange);
         why = take_room(s);
-        if (why)
+        if (why) {
+                counters_limited(&s->front->counters, LIMITED_SOCKETS);
                 return refuse(&r, s, why);
+        }
         log_as(s, &r, 101);
         return 0;
 }

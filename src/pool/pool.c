@@ -59,6 +59,7 @@ static struct pool_job *begin_job(struct pool *p, uint64_t *ret_began_ns) {
                 return NULL;
         *ret_began_ns = clock_mono_ns();
         histogram_add(p->stats.wait, *ret_began_ns - job->queued_ns);
+        p->stats.wait_ns += *ret_began_ns - job->queued_ns;
         p->stats.queued--;
         p->stats.running++;
         job->late = job->deadline_ns != 0 && *ret_began_ns > job->deadline_ns;
@@ -67,6 +68,7 @@ static struct pool_job *begin_job(struct pool *p, uint64_t *ret_began_ns) {
 
 static void count_service(struct pool *p, uint64_t ns) LATCH_MUST_HOLD(pool) {
         histogram_add(p->stats.service, ns);
+        p->stats.service_ns += ns;
         p->mean_service_ns += ns / MEAN_WEIGHT - p->mean_service_ns / MEAN_WEIGHT;
 }
 

@@ -54,6 +54,7 @@ struct pool_limits {
 #define POOL_BUCKETS 32
 struct pool_stats {
         uint64_t wait[POOL_BUCKETS], service[POOL_BUCKETS];
+        uint64_t wait_ns, service_ns; /* their sums */
         uint64_t accepted, refused, finished;
         unsigned queued, running;
 };

@@ -33,7 +33,7 @@ struct rpc_job {
 
 /* An acknowledgement is carried out where it is read: it must not wait behind the requests whose output it
  * makes room for. */
-static const struct rpc_method method_ack = {
+const struct rpc_method rpc_method_ack = {
         .name = "session.ack",
         .params = {{"channel", 'i', true}, {"offset", 'i', true}},
 };
@@ -142,6 +142,7 @@ static void answer(struct rpc_job *j, int error, json_t *result) {
         } else {
                 log_done(j);
         }
+        rpc_outcome_add(&j->method->outcomes, error < 0 ? &w : NULL);
         if (!j->call.notification && error < 0)
                 rpc_reply_wrong(j->request.port, j->call.id, &w);
         else if (!j->call.notification)
@@ -276,15 +277,19 @@ static void note_refusal(struct rpc *rpc, const struct port *port, const char *m
                                                      .error = forbidden ? -EACCES : -EAGAIN});
 }
 
+/* outcomes: of the method, if it is one. */
 static void refuse(struct rpc *rpc, struct port *port, const struct rpc_call *c,
-                   struct rpc_wrong *w) {
+                   struct rpc_outcomes *outcomes, struct rpc_wrong *w) {
         note_refusal(rpc, port, c->method, w);
+        if (outcomes)
+                rpc_outcome_add(outcomes, w);
         if (!c->notification)
                 rpc_reply_wrong(port, c->id, w);
         rpc_wrong_done(w);
 }
 
-static void refuse_busy(struct rpc *rpc, struct port *port, const struct rpc_call *c, int error) {
+static void refuse_busy(struct rpc *rpc, struct port *port, const struct rpc_call *c,
+                        struct rpc_outcomes *outcomes, int error) {
         struct rpc_wrong w;
 
         if (error == -ESHUTDOWN) {
@@ -293,7 +298,7 @@ static void refuse_busy(struct rpc *rpc, struct port *port, const struct rpc_cal
                 rpc_wrong_set(&w, RPC_SERVER, "busy", "there are too many requests at once");
                 rpc_wrong_retry(&w, pool_retry_after_ms(rpc->pool));
         }
-        refuse(rpc, port, c, &w);
+        refuse(rpc, port, c, outcomes, &w);
 }
 
 /* Takes the references of method and session. */
@@ -306,7 +311,7 @@ static void submit(struct rpc *rpc, struct port *port, struct rpc_call *c,
         if (!j) {
                 if (entered)
                         leave(port, bytes);
-                refuse_busy(rpc, port, c, -EBUSY);
+                refuse_busy(rpc, port, c, &method->outcomes, -EBUSY);
                 session_unref(session);
                 registry_item_unref(&method->item);
                 return;
@@ -316,7 +321,7 @@ static void submit(struct rpc *rpc, struct port *port, struct rpc_call *c,
         j->job.strand = session ? session_strand(session) : NULL;
         int r = pool_submit(rpc->pool, &j->job);
         if (r < 0) {
-                refuse_busy(rpc, port, &j->call, r);
+                refuse_busy(rpc, port, &j->call, &method->outcomes, r);
                 leave(port, bytes);
                 job_free(&j->job);
         }
@@ -327,21 +332,23 @@ static void receive_ack(struct rpc *rpc, struct port *port, const struct rpc_cal
         json_int_t offset = json_integer_value(json_object_get(c->params, "offset"));
         struct rpc_wrong w;
 
-        if (rpc_params_check(&method_ack, c->params, &w) < 0) {
-                refuse(rpc, port, c, &w);
+        if (rpc_params_check(&rpc_method_ack, c->params, &w) < 0) {
+                refuse(rpc, port, c, &rpc->acks, &w);
         } else if (channel > UINT32_MAX ||
                    !sessions_ack(rpc->sessions, port, (uint32_t)channel, (uint64_t)offset)) {
                 rpc_wrong_set(
                         &w, RPC_PARAMS, NULL,
                         "no such channel, or not an offset between the last and what was sent");
-                refuse(rpc, port, c, &w);
-        } else if (!c->notification) {
-                rpc_reply_result(port, c->id, NULL);
+                refuse(rpc, port, c, &rpc->acks, &w);
+        } else {
+                rpc_outcome_add(&rpc->acks, NULL);
+                if (!c->notification)
+                        rpc_reply_result(port, c->id, NULL);
         }
 }
 
 static void dispatch(struct rpc *rpc, struct port *port, struct rpc_call *c) {
-        if (c->method_n == strlen(method_ack.name) && str_eq(c->method, method_ack.name)) {
+        if (c->method_n == strlen(rpc_method_ack.name) && str_eq(c->method, rpc_method_ack.name)) {
                 receive_ack(rpc, port, c);
                 return;
         }
@@ -354,9 +361,11 @@ static void dispatch(struct rpc *rpc, struct port *port, struct rpc_call *c) {
                 submit(rpc, port, c, method, session);
                 return;
         }
-        refuse(rpc, port, c, &w);
+        refuse(rpc, port, c, method ? &method->outcomes : NULL, &w);
         if (method)
                 registry_item_unref(&method->item);
+        else
+                atomic_fetch_add(&rpc->strange, 1);
 }
 
 void rpc_receive(struct rpc *rpc, struct port *port, const char *text, size_t n) {
@@ -366,6 +375,7 @@ void rpc_receive(struct rpc *rpc, struct port *port, const char *text, size_t n)
         if (rpc_decode(text, n, &call, &w) == 0) {
                 dispatch(rpc, port, &call);
         } else {
+                atomic_fetch_add(&rpc->strange, 1);
                 rpc_reply_wrong(port, call.id, &w);
                 rpc_wrong_done(&w);
         }

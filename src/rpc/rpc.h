@@ -87,5 +87,15 @@ bool rpc_remove(struct rpc *rpc, const char *name);
  * (session.ack) are carried out at once. Never blocks. */
 void rpc_receive(struct rpc *rpc, struct port *port, const char *text, size_t n);
 
+/* How calls ended, for those who watch. "ok", then the wire's codes. */
+#define RPC_OUTCOMES 16
+const char *rpc_outcome_name(unsigned i); /* NULL behind the last */
+
+/* Each method there is, session.ack included, with how often its calls ended how. 0, -ENOMEM. */
+typedef void rpc_visit(const struct rpc_method *m, const uint64_t outcomes[RPC_OUTCOMES],
+                       void *arg);
+_must_use_ int rpc_each(struct rpc *rpc, rpc_visit *visit, void *arg);
+uint64_t rpc_strange(const struct rpc *rpc); /* texts that were no call of any method */
+
 /* The one table: errno to the wire's code and words. */
 const char *rpc_error_of(int error);

@@ -29,6 +29,14 @@ enum rpc_number {
         RPC_SERVER = -32000, /* with data.code */
 };
 
+struct rpc_wrong;
+
+/* Each number is atomic for itself. */
+struct rpc_outcomes {
+        _Atomic uint64_t n[RPC_OUTCOMES];
+};
+void rpc_outcome_add(struct rpc_outcomes *o, const struct rpc_wrong *w); /* NULL: ok */
+
 struct rpc {
         struct pool *pool;
         struct sessions *sessions;
@@ -37,13 +45,18 @@ struct rpc {
         struct registry *methods; /* of rpc_method_item */
         uint64_t queued_ns;
         _Atomic uint64_t number;
+        _Atomic uint64_t strange;
+        struct rpc_outcomes acks;
 };
 
 struct rpc_method_item {
         struct registry_item item;
+        struct rpc_outcomes outcomes;
         struct rpc_method m; /* its strings lie behind it */
         char strings[];
 };
+
+extern const struct rpc_method rpc_method_ack; /* carried out where it is read; free */
 
 void rpc_method_reclaim(struct registry_item *item); /* the registry's */
 

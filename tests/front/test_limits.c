@@ -72,6 +72,88 @@ static void test_one_address_s_requests_are_counted_before_sign_in(void **state)
         server_stop(&s);
 }
 
+/* A request whose body never comes whole. */
+static int begin_put(const char *token) {
+        char head[300];
+        int fd = client_open(&s);
+
+        snprintf(head, sizeof head,
+                 "PUT /api/files/home/slow HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"
+                 "Content-Length: 1000\r\n\r\nhalf",
+                 s.address, token);
+        client_send(fd, head, strlen(head));
+        return fd;
+}
+
+static void test_one_request_too_many_hears_so_at_once(void **state) {
+        int busy[6], socket;
+        char token[TOKEN_TEXT_MAX];
+        uint64_t began;
+
+        (void)state;
+        server_start(&s);
+        sign_in(&s, token);
+        for (size_t i = 0; i < ELEMENTS(busy); i++)
+                busy[i] = begin_put(token);
+        wait_for(atomic_load(&s.front->requests) == ELEMENTS(busy));
+        began = clock_mono_ms();
+        for (int i = 0; i < 100; i++) {
+                ask(&s, "GET /healthz HTTP/1.1\r\n", &r);
+                assert_int_equal(r.status, 503);
+                assert_true(has_header(&r, "Retry-After: 1"));
+                assert_non_null(strstr(r.body, "\"busy\""));
+        }
+        assert_true(clock_mono_ms() - began < 5000);
+        /* Sockets have threads of their own. */
+        socket = ws_open(&s, "/v1/ws", token);
+        for (size_t i = 0; i < ELEMENTS(busy); i++)
+                close(busy[i]);
+        wait_for(atomic_load(&s.front->requests) == 0);
+        assert_int_equal(status_of(&s, "GET /healthz HTTP/1.1\r\n"), 200);
+        close(socket);
+        server_stop(&s);
+}
+
+static void test_sockets_leave_requests_their_threads(void **state) {
+        int open[6];
+        int fd;
+
+        (void)state;
+        server_start(&s);
+        for (size_t i = 0; i < ELEMENTS(open); i++)
+                open[i] = ws_open(&s, "/v1/echo", NULL);
+        for (int i = 0; i < 50; i++) {
+                assert_int_equal(ws_upgrade(&s, "/v1/echo", "", &fd, &r), 503);
+                assert_true(has_header(&r, "Retry-After: 5"));
+                assert_int_equal(status_of(&s, "GET /healthz HTTP/1.1\r\n"), 200);
+        }
+        for (size_t i = 0; i < ELEMENTS(open); i++)
+                close(open[i]);
+        server_stop(&s);
+}
+
+/* Those who are refused and go on sending take no more threads than there are for them. */
+static void test_a_crowd_that_does_not_go_away(void **state) {
+        int busy[6], crowd[120];
+        char token[TOKEN_TEXT_MAX];
+
+        (void)state;
+        server_start(&s);
+        sign_in(&s, token);
+        for (size_t i = 0; i < ELEMENTS(busy); i++)
+                busy[i] = begin_put(token);
+        wait_for(atomic_load(&s.front->requests) == ELEMENTS(busy));
+        for (size_t i = 0; i < ELEMENTS(crowd); i++)
+                crowd[i] = begin_put(token);
+        for (int i = 0; i < 20; i++)
+                assert_int_equal(status_of(&s, "GET /healthz HTTP/1.1\r\n"), 503);
+        for (size_t i = 0; i < ELEMENTS(crowd); i++)
+                close(crowd[i]);
+        for (size_t i = 0; i < ELEMENTS(busy); i++)
+                close(busy[i]);
+        server_stop(&s);
+}
+
 static int begin(void **state) {
         (void)state;
         latch_thread_begin("main");
@@ -88,6 +170,9 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_one_user_s_requests_are_counted_over_all_routes),
                 cmocka_unit_test(test_one_address_s_requests_are_counted_before_sign_in),
+                cmocka_unit_test(test_one_request_too_many_hears_so_at_once),
+                cmocka_unit_test(test_sockets_leave_requests_their_threads),
+                cmocka_unit_test(test_a_crowd_that_does_not_go_away),
         };
 
         return cmocka_run_group_tests_name("limits", tests, begin, end);
