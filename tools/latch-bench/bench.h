@@ -12,7 +12,7 @@ struct bench_options {
         const char *data; /* DIR of that url, or NULL */
         const char
                 *password_file; /* lines "NAME PASSWORD", or NULL: users are made with latchctl */
-        const char *only; /* one case of front; NULL: all */
+        const char *only;       /* one case of front; NULL: all */
         unsigned users, rounds; /* rounds: 0 is the benchmark's own number */
         bool json, quick;       /* quick: that it runs, not what it measures */
         uint64_t deadline_ns;
