@@ -64,7 +64,7 @@ _must_use_ bool http_body(struct request *r, size_t limit, struct buf *ret);
 /* The body piece by piece, none of it kept: take(arg, piece, n) is given at most HTTP_PIECE_BYTES at once,
  * and ends it with what it returns below 0. 0; -ECANCELED: it was answered with what was wrong; else what
  * take returned, and nothing is answered yet. */
-#define HTTP_PIECE_BYTES 65536u
+#define HTTP_PIECE_BYTES 262144u
 typedef int http_take(void *arg, const char *piece, size_t n);
 _must_use_ int http_body_stream(struct request *r, uint64_t limit, http_take *take, void *arg);
 

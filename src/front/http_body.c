@@ -44,12 +44,21 @@ static int watch_peer(struct request *r, struct watch **ret) {
         return fd < 0 ? fd : watch_new(r->front->watchdog, fd, ret);
 }
 
-/* At most PIECE_BYTES, with a deadline. How many, -ETIMEDOUT, -ECONNRESET. */
+/* PIECE_BYTES, or what has come already if that is more. civetweb reads all that it is asked for. */
+static size_t piece_size(const struct request *r, size_t n) {
+        int there = 0;
+
+        if (n <= PIECE_BYTES || ioctl(guest_of(r->conn)->fd, SIOCINQ, &there) < 0)
+                there = 0;
+        return MIN(n, MAX((size_t)there, (size_t)PIECE_BYTES));
+}
+
+/* A piece, with a deadline. How many, -ETIMEDOUT, -ECONNRESET. */
 static int read_piece(struct request *r, struct watch *w, char *to, size_t n) {
         int got;
 
         watch_until(w, clock_mono_ns() + r->front->piece_ns);
-        got = mg_read(r->conn, to, MIN(n, (size_t)PIECE_BYTES));
+        got = mg_read(r->conn, to, piece_size(r, n));
         watch_until(w, 0);
         if (watch_fired(w))
                 return -ETIMEDOUT;

@@ -15,11 +15,13 @@
 #include "workspace/workspace_private.h"
 
 #define NEW_FILE_MODE 0644
+#define PUSH_BYTES    ((uint64_t)8 << 20)
 /* From here on the room on the disk is taken before the first byte. */
 #define RESERVE_BYTES (1u << 20)
 
 /* A save under way: a file in staging, on its way to a name in the user's folders. */
 struct workspace_save {
+        uint64_t added, pushed; /* bytes; pushed of them are on their way to the disk */
         struct workspace w; /* its descriptors, borrowed */
         struct target to;
         char if_match[WORKSPACE_ETAG_MAX];
@@ -145,10 +147,24 @@ int workspace_save_begin(struct workspace *w, const char *path, const char *if_m
         return r;
 }
 
+/* What is there goes to the disk while more comes, so that the fsync at the end has less to wait for. Only a
+ * hint: whether it lasts is said by that fsync. */
+static void push_out(struct workspace_save *s) {
+        if (s->added - s->pushed < PUSH_BYTES)
+                return;
+        (void)sync_file_range(s->fd, (off_t)s->pushed, (off_t)(s->added - s->pushed),
+                              SYNC_FILE_RANGE_WRITE);
+        s->pushed = s->added;
+}
+
 int workspace_save_add(struct workspace_save *s, const void *data, size_t n) {
         int r = fd_write_all(s->fd, data, n);
 
-        return r < 0 ? workspace_errno(-r) : 0;
+        if (r < 0)
+                return workspace_errno(-r);
+        s->added += n;
+        push_out(s);
+        return 0;
 }
 
 /* The whole file, on the disk, theirs, still out of sight. */
