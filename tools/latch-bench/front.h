@@ -30,6 +30,8 @@ _must_use_ int front_civet(const struct server *s, unsigned threads, uint64_t de
 _must_use_ int front_nginx(const struct server *s, uint64_t deadline_ns, struct front_peer *ret);
 void front_peer_done(struct front_peer *p);
 
+/* How many of a process's threads bear this name. */
+_must_use_ int front_threads(pid_t pid, const char *name, unsigned *ret);
 /* What a process has used of the processors, ns. 0: it is gone. */
 uint64_t front_cpu_ns(pid_t pid);
 

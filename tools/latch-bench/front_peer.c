@@ -1,4 +1,5 @@
 /* front_peer.c - see front.h: the peers, started as children and ended by their pid. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -112,6 +113,34 @@ int front_nginx(const struct server *s, uint64_t deadline_ns, struct front_peer 
         else
                 process_end(&p.process);
         return r;
+}
+
+static bool is_named(pid_t pid, const char *task, const char *name) {
+        _cleanup_(fd_closep) int fd = -1;
+        char path[PATH_BYTES], line[32] = "";
+
+        (void)snprintf(path, sizeof path, "/proc/%d/task/%s/comm", (int)pid, task);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || read(fd, line, sizeof line - 1) <= 0)
+                return false;
+        line[strcspn(line, "\n")] = '\0';
+        return str_eq(line, name);
+}
+
+int front_threads(pid_t pid, const char *name, unsigned *ret) {
+        char path[64];
+        const struct dirent *e;
+        unsigned n = 0;
+
+        (void)snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+        DIR *d = opendir(path);
+        if (!d)
+                return -errno;
+        while ((e = readdir(d)))
+                n += is_named(pid, e->d_name, name);
+        (void)closedir(d);
+        *ret = n;
+        return n > 0 ? 0 : -ESRCH;
 }
 
 uint64_t front_cpu_ns(pid_t pid) {
