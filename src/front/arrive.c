@@ -104,6 +104,13 @@ static void refuse(struct front *f, const struct mg_connection *conn, const stru
         peer_drain(g->fd, ARRIVE_LINGER_MS, &f->stopping);
 }
 
+/* In the lobby: its own threads, and those that no socket has taken. */
+static unsigned room_for(const struct front *f) {
+        unsigned all = f->deps.config->max_sockets, open = atomic_load(&f->sockets);
+
+        return LOBBY_MAX + all - MIN(all, open);
+}
+
 int arrive(const struct mg_connection *conn, void **ret_guest) {
         struct front *f = mg_get_user_data(mg_get_context(conn));
         const struct mg_request_info *ri = info_of(f, conn);
@@ -117,7 +124,7 @@ int arrive(const struct mg_connection *conn, void **ret_guest) {
                 return 0;
         }
         *ret_guest = g;
-        lobby_enter(&f->lobby, g);
+        lobby_enter(&f->lobby, g, room_for(f));
         o = wait_for_head(g, clock_mono_ns() + f->head_ns, &why);
         if (o == BAD)
                 refuse(f, conn, g, &why);

@@ -95,7 +95,7 @@ int front_new(const struct front_deps *deps, struct front **ret) {
         f->piece_ns = PIECE_NS;
         f->head_ns = ARRIVE_NS;
         f->take_ns = TAKE_NS;
-        lobby_init(&f->lobby, LOBBY_MAX);
+        lobby_init(&f->lobby);
         f->started_ms = clock_real_ms();
         r = ipv4_nets_parse(deps->config->trusted_proxies, &f->proxies);
         if (r == 0)

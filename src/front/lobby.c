@@ -8,8 +8,8 @@
 
 #include "base/fd.h"
 
-void lobby_init(struct lobby *l, unsigned limit) {
-        *l = (struct lobby){.limit = limit};
+void lobby_init(struct lobby *l) {
+        *l = (struct lobby){.n = 0};
         latch_mutex_init(&l->lock, LATCH_CLASS_lobby);
 }
 
@@ -73,20 +73,31 @@ static void put_in_locked(struct lobby *l, struct guest *g) LATCH_MUST_HOLD(lobb
         l->n++;
 }
 
-void lobby_enter(struct lobby *l, struct guest *g) {
-        struct guest *out = NULL;
+/* Two at most: where there is less room than there was, each that comes makes it good by one. */
+static size_t make_room_locked(struct lobby *l, unsigned room, struct guest *out[2])
+        LATCH_MUST_HOLD(lobby) {
+        size_t n = 0;
+
+        while (l->oldest && l->n >= room && n < 2) {
+                out[n] = l->oldest;
+                latch_ref_get(&out[n]->ref);
+                take_out_locked(l, out[n++]);
+        }
+        return n;
+}
+
+void lobby_enter(struct lobby *l, struct guest *g, unsigned room) {
+        struct guest *out[2];
+        size_t n = 0;
 
         LATCH_WITH(lobby, &l->lock) {
-                if (l->n == l->limit) {
-                        out = l->oldest;
-                        take_out_locked(l, out);
-                        latch_ref_get(&out->ref);
-                }
+                n = make_room_locked(l, room, out);
                 put_in_locked(l, g);
         }
-        if (out)
-                shutdown(out->fd, SHUT_RDWR);
-        guest_unref(out);
+        for (size_t i = 0; i < n; i++) {
+                shutdown(out[i]->fd, SHUT_RDWR);
+                guest_unref(out[i]);
+        }
 }
 
 bool lobby_leave(struct lobby *l, struct guest *g) {

@@ -1,8 +1,9 @@
 /* lobby.h - guests: connections from their first moment to their last, and how many may wait before they
  * have asked for anything.
  *
- * Who connects and says nothing takes a thread of civetweb's. So that they never take all of them, only
- * LOBBY_MAX may stand in the lobby: one more, and the one that has stood there longest is shut.
+ * Who connects and says nothing takes a thread of civetweb's. So that they never take all of them, LOBBY_MAX
+ * threads are theirs, and those of sockets that are not open: one more, and who has stood there longest is
+ * shut.
  *
  * Threads: any. Lock: lobby, inside; none may be held by the caller.
  */
@@ -35,10 +36,9 @@ struct lobby {
         struct guest *oldest LATCH_GUARDED_BY(lobby);
         struct guest *newest LATCH_GUARDED_BY(lobby);
         unsigned n LATCH_GUARDED_BY(lobby);
-        unsigned limit; /* fixed */
 };
 
-void lobby_init(struct lobby *l, unsigned limit);
+void lobby_init(struct lobby *l);
 void lobby_done(struct lobby *l); /* nobody waits any more */
 
 /* fd becomes the guest's, also on failure. 0, -ENOMEM. */
@@ -47,7 +47,8 @@ _must_use_ int guest_new(int fd, int own, struct guest **ret);
 _must_use_ int guest_dup(const struct guest *g); /* NULL: -ENOTCONN */
 struct guest *guest_unref(struct guest *g);      /* NULL is fine; returns NULL */
 
-/* Above the limit the oldest is shut, both ways: its thread wakes up and finds it has been let go. */
-void lobby_enter(struct lobby *l, struct guest *g);
+/* room: how many may stand there, this one counted. Above it the oldest is shut, both ways: its thread wakes
+ * up and finds it has been let go. */
+void lobby_enter(struct lobby *l, struct guest *g, unsigned room);
 /* False: it was shut to make room. */
 _must_use_ bool lobby_leave(struct lobby *l, struct guest *g);

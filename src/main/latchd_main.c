@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,7 +26,8 @@
 #include "main/reload.h"
 #include "main/server.h"
 
-#define EXIT_CONFIG 78 /* EX_CONFIG of sysexits(3head) */
+#define EXIT_CONFIG 78          /* EX_CONFIG of sysexits(3head) */
+#define LARGE_BYTES (256 << 10) /* memory from here on goes back to the system when it is freed */
 
 struct latchd {
         const struct config *config;
@@ -285,6 +287,8 @@ int main(int argc, char **argv) {
 
         if (hold_standard_fds() < 0)
                 return EXIT_FAILURE;
+        /* Where it moves by itself, one large message is enough, and what comes after it is never given back. */
+        (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES); /* sanitizers have none */
 
         int r = config_load(argc, argv, &config, &words);
         if (r < 0)

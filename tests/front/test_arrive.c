@@ -75,25 +75,27 @@ static void test_half_a_request_and_an_end(void **state) {
         wait_for(waiting() == 0);
 }
 
+#define ROOM (LOBBY_MAX + 6u) /* with six sockets that are not open */
+
 /* One more than may wait: the one that has waited longest goes, at once. */
 static void test_the_oldest_makes_room(void **state) {
-        int fds[LOBBY_MAX + 1];
+        int fds[ROOM + 1];
         uint64_t began;
 
         (void)state;
         s.front->head_ns = 60000000000ull;
-        for (unsigned i = 0; i < LOBBY_MAX; i++) {
+        for (unsigned i = 0; i < ROOM; i++) {
                 fds[i] = client_open(&s);
                 wait_for(waiting() == i + 1);
         }
         began = clock_mono_ms();
-        fds[LOBBY_MAX] = client_open(&s);
+        fds[ROOM] = client_open(&s);
         assert_true(ends_silently(fds[0]));
         assert_int_equal(status_of(&s, "GET /healthz HTTP/1.1\r\n"), 200);
         assert_true(ends_silently(fds[1])); /* that request stood there for a moment, too */
         assert_true(clock_mono_ms() - began < WAIT_MS / 2);
-        wait_for(waiting() == LOBBY_MAX - 1);
-        for (unsigned i = 2; i <= LOBBY_MAX; i++)
+        wait_for(waiting() == ROOM - 1);
+        for (unsigned i = 2; i <= ROOM; i++)
                 close(fds[i]);
         wait_for(waiting() == 0);
         s.front->head_ns = 500000000u;

@@ -60,11 +60,15 @@ export class Wire {
   constructor(socket) {
     this.socket = socket.setNoDelay(true);
     this.bytes = Buffer.alloc(0);
+    this.counted = undefined; // a number: what comes is counted and thrown away
     this.ended = false;
     this.waiting = [];
     const look = () => this.waiting.splice(0).forEach((f) => f());
     socket.on('data', (d) => {
-      this.bytes = Buffer.concat([this.bytes, d]);
+      if (this.counted === undefined)
+        this.bytes = Buffer.concat([this.bytes, d]);
+      else
+        this.counted += d.length;
       look();
     });
     const end = () => {
