@@ -102,7 +102,9 @@ static int add_head(const struct request *r, const struct answer *a, struct buf 
                      a->status, reason_of(a->status), date, (unsigned long long)r->number);
         if (e == 0 && a->type)
                 e = buf_addf(to, "Content-Type: %s\r\n", a->type);
-        if (e == 0 && a->status != 204 && a->status != 304)
+        if (e == 0 && a->chunked)
+                e = buf_adds(to, "Transfer-Encoding: chunked\r\n");
+        else if (e == 0 && a->status != 204 && a->status != 304)
                 e = buf_addf(to, "Content-Length: %zu\r\n", a->n);
         if (e == 0)
                 e = add_policy(r, a, to);
@@ -173,40 +175,49 @@ void http_error(struct request *r, int status, const char *code, const char *mes
         http_error_more(r, status, code, message, NULL);
 }
 
-void http_errno(struct request *r, int error) {
-        static const struct {
-                int error, status;
-                const char *message;
-        } rows[] = {
-                {-EINVAL, 400, "that path is none"},
-                {-ENAMETOOLONG, 400, "a name is too long"},
-                {-ENOENT, 404, "there is no such file"},
-                {-ENOTDIR, 404, "there is no such file"},
-                {-ELOOP, 404, "its links lead nowhere"},
-                {-EXDEV, 404, "there is no such file"},
-                {-EACCES, 403, "you may not do this"},
-                {-EPERM, 403, "you may not do this"},
-                {-EROFS, 403, "you may read this, but not change it"},
-                {-EISDIR, 409, "it is a folder"},
-                {-ENOTEMPTY, 409, "the folder is not empty"},
-                {-ENODEV, 409, "it is not a file"},
-                {-EEXIST, 412, "it exists already"},
-                {-ESTALE, 412, "it has changed meanwhile"},
-                {-EFBIG, 413, "it is too large"},
-                {-EDQUOT, 507, "your space is used up"},
-                {-ENOSPC, 507, "the server's disk is full"},
-                {-ENOMEM, 503, "the server is out of memory"},
-                {-EMFILE, 503, "the server has too many files open"},
-                {-ENFILE, 503, "the server has too many files open"},
-                {-EBUSY, 503, "the server is busy; try again"},
-        };
+static const struct error_row {
+        int error, status;
+        const char *message;
+} error_rows[] = {
+        {-EINVAL, 400, "that path is none"},
+        {-ENAMETOOLONG, 400, "a name is too long"},
+        {-ENOENT, 404, "there is no such file"},
+        {-ENOTDIR, 404, "there is no such file"},
+        {-ELOOP, 404, "its links lead nowhere"},
+        {-EXDEV, 404, "there is no such file"},
+        {-EACCES, 403, "you may not do this"},
+        {-EPERM, 403, "you may not do this"},
+        {-EROFS, 403, "you may read this, but not change it"},
+        {-EISDIR, 409, "it is a folder"},
+        {-ENOTEMPTY, 409, "the folder is not empty"},
+        {-ENODEV, 409, "it is not a file"},
+        {-EEXIST, 412, "it exists already"},
+        {-ESTALE, 412, "it has changed meanwhile"},
+        {-EFBIG, 413, "it is too large"},
+        {-EDQUOT, 507, "your space is used up"},
+        {-ENOSPC, 507, "the server's disk is full"},
+        {-ENOMEM, 503, "the server is out of memory"},
+        {-EMFILE, 503, "the server has too many files open"},
+        {-ENFILE, 503, "the server has too many files open"},
+        {-EBUSY, 503, "the server is busy; try again"},
+};
 
-        for (size_t i = 0; i < ELEMENTS(rows); i++) {
-                if (rows[i].error == error) {
-                        http_error_more(r, rows[i].status, rpc_error_of(error), rows[i].message,
-                                        rows[i].status == 503 ? "Retry-After: 1\r\n" : NULL);
-                        return;
-                }
-        }
-        http_error(r, 500, rpc_error_of(error), "the server made a mistake");
+static const struct error_row *error_row(int error) {
+        static const struct error_row internal = {0, 500, "the server made a mistake"};
+
+        for (size_t i = 0; i < ELEMENTS(error_rows); i++)
+                if (error_rows[i].error == error)
+                        return &error_rows[i];
+        return &internal;
+}
+
+const char *http_words(int error) {
+        return error_row(error)->message;
+}
+
+void http_errno(struct request *r, int error) {
+        const struct error_row *row = error_row(error);
+
+        http_error_more(r, row->status, rpc_error_of(error), row->message,
+                        row->status == 503 ? "Retry-After: 1\r\n" : NULL);
 }

@@ -42,6 +42,7 @@ struct answer {
         const char *headers; /* more of them, each with its CRLF; NULL: none */
         const void *body;
         size_t n;
+        bool chunked; /* the length is not known: no Content-Length, sent by sending.h */
 };
 
 /* Each of these answers, once, in one piece. What the client does not take is its own loss. */
@@ -53,6 +54,7 @@ void http_error_more(struct request *r, int status, const char *code, const char
                      const char *headers);
 /* An errno of a room below, by rpc's table of codes. */
 void http_errno(struct request *r, int error);
+const char *http_words(int error); /* what http_errno would say */
 
 /* The head alone, for an answer whose n bytes are sent elsewhere. 0 or -errno. */
 _must_use_ int http_begin(struct request *r, const struct answer *a);

@@ -20,6 +20,8 @@ const struct route routes[] = {
         {"/api/files/",  READ,          WHO_SIGNED_IN,   false, 2, BODY_NONE,  http_files_get},
         {"/api/files/",  METHOD_PUT,    WHO_SIGNED_IN,   false, 5, BODY_UPLOAD,http_files_put},
         {"/api/files/",  METHOD_DELETE, WHO_SIGNED_IN,   false, 2, BODY_NONE,  http_files_delete},
+        {"/api/zip/",    READ,          WHO_SIGNED_IN,   false, 50,BODY_NONE,  http_zip},
+        {"/api/upload/", METHOD_POST,   WHO_SIGNED_IN,   false, 50,BODY_UPLOAD,http_upload},
         {"/healthz",     READ,          WHO_ANYONE,      false, 1, BODY_NONE,  http_healthz},
         {"/readyz",      READ,          WHO_ANYONE,      false, 2, BODY_NONE,  http_readyz},
         {"/metrics",     READ,          WHO_METRICS,     false, 5, BODY_NONE,  http_metrics},

@@ -73,6 +73,8 @@ void http_me(struct request *r);
 void http_files_get(struct request *r); /* http_files.c; HEAD, too */
 void http_files_put(struct request *r); /* http_save.c */
 void http_files_delete(struct request *r);
+void http_zip(struct request *r);     /* http_zip.c */
+void http_upload(struct request *r);  /* http_upload.c */
 void http_asset(struct request *r);   /* http_assets.c */
 void http_healthz(struct request *r); /* health.c */
 void http_readyz(struct request *r);

@@ -101,6 +101,22 @@ DEFINE_CLEANUP(struct workspace_save, workspace_save_abort)
 /* All of that at once. */
 _must_use_ int workspace_write(struct workspace *w, const char *path, const void *data, size_t n,
                                const char *if_match, struct workspace_stat *ret_stat);
+
+/* A walk over all that lies beneath a folder: no link is followed, each folder comes before what is in it,
+ * what goes away meanwhile is left out. visit ends it with what it returns below 0; path is as on the disk,
+ * relative to the folder; fd is a regular file's, the walk's to close, if `open` asks for it, else -1 (then
+ * folders that may not be read are left out, too). -EFBIG above entries_max, or where the names of folders
+ * alone take 16 MiB; -EPERM for the root. */
+struct stat;
+struct workspace_walk {
+        int (*visit)(void *arg, const char *path, const struct stat *st, int fd);
+        void *arg;
+        uint64_t entries_max;
+        bool open;
+};
+_must_use_ int workspace_walk(struct workspace *w, const char *path,
+                              const struct workspace_walk *how);
+
 _must_use_ int workspace_mkdir(struct workspace *w, const char *path);
 /* recursive: the whole tree, never through a link, out of sight at once. -ENOTEMPTY without it. */
 _must_use_ int workspace_remove(struct workspace *w, const char *path, bool recursive);

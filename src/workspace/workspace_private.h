@@ -96,6 +96,11 @@ _must_use_ int stage_enter(const struct workspace *w, int *ret_fd);
 /* The moment of change: nobody else of us changes this user's folders until the fd is closed. */
 _must_use_ int change_lock(const struct workspace *w, int *ret_fd);
 
+/* ---- walks (walk.c) ---- */
+
+/* The same, from an open folder. */
+_must_use_ int walk_tree(int root, const struct workspace_walk *how);
+
 /* ---- trees (tree.c) ---- */
 
 /* Entries that one save sweeps away of what others left; the rest is for the next. */
