@@ -13,9 +13,9 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "front/arrive.h"
 #include "front/front_private.h"
 #include "front/http_place.h"
-#include "front/peer.h"
 #include "front/routes.h"
 #include "front/sending.h"
 #include "front/zip.h"
@@ -125,10 +125,11 @@ static int send_tree(struct http_place *p, struct packing *k) {
 static char *headers_of(const char *path) {
         const char *slash = strrchr(path, '/');
         struct buf b = BUF_INIT(8192);
-        int e = buf_adds(&b,
-                         "Content-Security-Policy: sandbox; default-src 'none'\r\n"
-                         "Cross-Origin-Resource-Policy: same-origin\r\nCache-Control: no-cache\r\n"
-                         "Content-Disposition: attachment; filename*=UTF-8''");
+        int e = buf_adds(
+                &b,
+                "Content-Security-Policy: sandbox; default-src 'none'; frame-ancestors 'none'\r\n"
+                "Cross-Origin-Resource-Policy: same-origin\r\nCache-Control: no-cache\r\n"
+                "Content-Disposition: attachment; filename*=UTF-8''");
 
         for (const char *c = slash ? slash + 1 : path; e == 0 && *c; c++)
                 e = isalnum((unsigned char)*c) || strchr("-._~", *c)
@@ -147,7 +148,7 @@ static void answer(struct request *r, struct http_place *p) {
         _cleanup_(freep) struct packing *k = calloc(1, sizeof *k);
         _cleanup_(freep) struct chunks *to = calloc(1, sizeof *to);
         _cleanup_(zip_freep) struct zip *zip = NULL;
-        _cleanup_(fd_closep) int sock = peer_dup(r->ri);
+        _cleanup_(fd_closep) int sock = guest_dup(guest_of(r->conn));
         struct answer a = {
                 .status = 200, .type = "application/zip", .headers = headers, .chunked = true};
         int e = headers && k && to ? MIN(sock, 0) : -ENOMEM;

@@ -10,11 +10,10 @@
 #include "base/clock.h"
 #include "front/front_private.h"
 
-#define STALL_NS 30000000000ull /* the client takes nothing */
-#define LOOK_MS  200            /* how soon a stop is noticed */
+#define LOOK_MS 200 /* how soon a stop is noticed */
 
 int http_send(struct request *r, int sock, const void *data, size_t n) {
-        uint64_t moved_ns = clock_mono_ns();
+        uint64_t until_ns = clock_mono_ns() + r->front->take_ns;
         const char *at = data;
 
         while (n > 0) {
@@ -24,12 +23,11 @@ int http_send(struct request *r, int sock, const void *data, size_t n) {
                 if (sent > 0) {
                         at += sent;
                         n -= (size_t)sent;
-                        moved_ns = clock_mono_ns();
                         continue;
                 }
                 if (errno != EAGAIN && errno != EINTR)
                         return -errno;
-                if (atomic_load(&r->front->stopping) || clock_mono_ns() - moved_ns > STALL_NS)
+                if (atomic_load(&r->front->stopping) || clock_mono_ns() > until_ns)
                         return -ETIMEDOUT;
                 if (poll(&p, 1, LOOK_MS) < 0 && errno != EINTR)
                         return -errno;
