@@ -207,25 +207,6 @@ static int make_memory(struct audit *a) {
         return r;
 }
 
-static void end_writer(struct audit *a) {
-        LATCH_WITH(audit, &a->lock) {
-                a->ending = true;
-                latch_cond_signal(&a->work);
-        }
-        CHECK(pthread_join(a->writer, NULL) == 0);
-}
-
-static int start_threads(struct audit *a) {
-        int r = -pthread_create(&a->writer, NULL, audit_writer, a);
-
-        if (r < 0)
-                return r;
-        r = -pthread_create(&a->checker, NULL, audit_checker, a);
-        if (r < 0)
-                end_writer(a);
-        return r;
-}
-
 int audit_new(struct store *store, uint64_t keep_rows, struct audit **ret) {
         struct audit *a = calloc(1, sizeof *a);
 
@@ -240,7 +221,7 @@ int audit_new(struct store *store, uint64_t keep_rows, struct audit **ret) {
         if (r == 0)
                 r = store_audit_ends(store, &a->start, &a->last);
         if (r == 0)
-                r = start_threads(a);
+                r = -pthread_create(&a->writer, NULL, audit_writer, a);
         if (r < 0) {
                 audit_drop(a);
                 return r;
@@ -249,12 +230,24 @@ int audit_new(struct store *store, uint64_t keep_rows, struct audit **ret) {
         return 0;
 }
 
+int audit_check(struct audit *a) {
+        int r = -pthread_create(&a->checker, NULL, audit_checker, a);
+
+        a->checking = r == 0;
+        return r;
+}
+
 struct audit *audit_free(struct audit *a) {
         if (!a)
                 return NULL;
         atomic_store(&a->stopping, true);
-        CHECK(pthread_join(a->checker, NULL) == 0);
-        end_writer(a);
+        if (a->checking)
+                CHECK(pthread_join(a->checker, NULL) == 0);
+        LATCH_WITH(audit, &a->lock) {
+                a->ending = true;
+                latch_cond_signal(&a->work);
+        }
+        CHECK(pthread_join(a->writer, NULL) == 0);
         audit_log_link("audit.end", &a->last);
         return audit_drop(a);
 }

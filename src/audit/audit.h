@@ -8,7 +8,7 @@
  *
  * Each row's hash is BLAKE2b-256 over the hash before and the row's fields (chain.h), so no row can be
  * changed, removed or put in later unnoticed by whoever knows a later hash: a start and a stop log the last
- * one, `latchctl audit verify` prints it. A start verifies the chain beside the service and logs what it finds. Rows beyond keep_rows go, the oldest first; the store keeps the hash
+ * one, `latchctl audit verify` prints it. A start verifies the chain (audit_check). Rows beyond keep_rows go, the oldest first; the store keeps the hash
  * behind which the chain begins.
  *
  * Threads: any. Lock: audit, inside, for a few instructions.
@@ -52,6 +52,8 @@ struct audit_event {
 
 /* Goes on behind the last event of the store. keep_rows 0: all of them. 0, -ENOMEM, -errno of the store. */
 _must_use_ int audit_new(struct store *store, uint64_t keep_rows, struct audit **ret);
+/* Verifies the chain once, beside the service, and logs what it finds. Once, by whoever frees it. 0, -EAGAIN. */
+_must_use_ int audit_check(struct audit *a);
 /* Writes what waits, for at most a second where the store refuses. NULL is fine; returns NULL. */
 struct audit *audit_free(struct audit *a);
 

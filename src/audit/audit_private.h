@@ -34,7 +34,8 @@ struct audit {
         struct store *store;  /* fixed */
         uint64_t keep_rows;   /* fixed */
         pthread_t writer;     /* fixed */
-        pthread_t checker;    /* fixed */
+        pthread_t checker;    /* if checking */
+        bool checking;        /* whoever made it and frees it */
         atomic_bool stopping; /* the checker is to end */
 
         struct latch_mutex lock;

@@ -147,6 +147,8 @@ int server_listen(struct server *s, char *address, size_t size, char **ret_error
         int r = front_new(&deps, &s->front);
         if (r == 0)
                 r = front_listen(s->front, address, size, ret_error);
+        if (r == 0)
+                r = audit_check(s->audit); /* now: a start does not wait for it, nor beside it */
         return r;
 }
 
