@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
+#include "base/fd.h"
 #include "base/str.h"
 #include "store/store.h"
 #include "temp_dir.h"
@@ -167,10 +168,8 @@ static void test_a_restore_over_a_damaged_file_says_what_it_cannot_know(void **s
         add_user(s, "ann", &u);
         backup(s);
         store_close(s);
-        FILE *f = fopen(db, "w");
-        assert_non_null(f);
-        assert_true(fputs("this is no database at all, and long enough to be looked at", f) > 0);
-        assert_int_equal(fclose(f), 0);
+        _cleanup_(fd_closep) int fd = open(db, O_WRONLY | O_TRUNC | O_CLOEXEC);
+        assert_int_equal(fd_write_all(fd, "this is no database at all", 26), 0);
         char *kept = restore(&known);
         assert_false(known);
         free(kept);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "audit/audit.h"
 #include "audit/chain.h"
 #include "base/clock.h"
 #include "command.h"
@@ -27,6 +28,20 @@ int audit_flush_ask(const struct config *config, char **ret_error) {
 
         return command_request(config, json_pack("{s:s}", "command", "audit.flush"),
                                COMMAND_ANSWER_MS, &reply, ret_error);
+}
+
+int audit_direct(struct store *store, const char *what, const char *object, char **ret_error) {
+        struct audit *audit = NULL;
+        int r = audit_new(store, 0, &audit);
+
+        if (r == 0)
+                r = audit_note_durable(audit,
+                                       &(struct audit_event){.what = what, .object = object});
+        audit_free(audit);
+        return r < 0 ? COMPLAIN(ret_error, r,
+                                "it was done, but the audit log could not be written: %s",
+                                strerror(-r))
+                     : 0;
 }
 
 /* ---- verify ---- */

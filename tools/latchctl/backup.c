@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit/audit.h"
 #include "command.h"
 
 /* ---- backup ---- */
@@ -39,18 +38,13 @@ int backup_direct(const struct command *c, const struct config *config, char **r
 /* In the restored database: whoever reads it later must see that something is missing before. */
 static int note(const struct config *config, const char *file, char **ret_error) {
         struct store *store = NULL;
-        struct audit *audit = NULL;
         int r = store_open(config->data, &store, ret_error);
 
         if (r < 0)
                 return r;
-        r = audit_new(store, 0, &audit);
-        if (r == 0)
-                r = audit_note_durable(
-                        audit, &(struct audit_event){.what = "admin.restore", .object = file});
-        audit_free(audit);
+        r = audit_direct(store, "admin.restore", file, ret_error);
         store_close(store);
-        return r < 0 ? COMPLAIN(ret_error, r, "restored, but the audit log: %s", strerror(-r)) : 0;
+        return r;
 }
 
 int restore_direct(const struct command *c, const struct config *config, char **ret_error) {

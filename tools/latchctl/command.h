@@ -88,6 +88,9 @@ command_way user_add_ask, user_add_direct, user_list_ask, user_list_direct;
 command_way reload_ask;
 /* audit.c */
 command_way audit_verify_ask, audit_verify_direct, audit_list_ask, audit_list_direct;
+/* On record, where no server runs: after it was done, before it is said. */
+_must_use_ int audit_direct(struct store *store, const char *what, const char *object,
+                            char **ret_error);
 /* The server writes what it has noted. */
 _must_use_ int audit_flush_ask(const struct config *config, char **ret_error);
 /* backup.c */

@@ -28,7 +28,7 @@ static int add(const struct command *c, const struct people *p, char **ret_error
         if (r == 0)
                 r = people_add(p, c->arg[0], role, c->password, NULL);
         if (r == 0)
-                return 0;
+                return audit_direct(p->store, "admin.user_add", c->arg[0], ret_error);
         bool told = r == -EINVAL || r == -EEXIST || r == -ERANGE || r == -EMSGSIZE;
         return COMPLAIN(ret_error, told ? -ECANCELED : r, "%s",
                         told ? people_words(r) : strerror(-r));
