@@ -1,4 +1,4 @@
-# suite.sh - for run-unit and run-e2e: tests JOBS at a time, each one's words in a file of its own, told in order.
+# suite.sh - for run-unit and run-e2e: tests JOBS at a time, each one's words told as a whole when it ends.
 
 # A folder for what the tests say; the time after which a holder's report counts.
 suite_begin() {
@@ -15,20 +15,23 @@ suite_start() { # COMMAND NAME
         done
         suite_n=$((suite_n + 1))
         suite_out=$suite_dir/$(printf %04d $suite_n)
-        { "$1" "$2" "$suite_out"; touch "$suite_out.done"; } &
+        {
+                "$1" "$2" "$suite_out"
+                flock "$suite_dir/began" cat "$suite_out"
+                touch "$suite_out.done"
+        } &
 }
 
 suite_wait() {
         wait
 }
 
-# Tells all, counts, and looks for what outlives a test: holders write down what the address sanitizer finds in
+# Counts, and looks for what outlives a test: holders write down what the address sanitizer finds in
 # them (latch_hold_main.c). The last line is the counts.
 suite_end() { # VARIANT
         passed=0 failed=0 skipped=0
         for suite_out in "$suite_dir"/[0-9][0-9][0-9][0-9]; do
                 [ -f "$suite_out" ] || continue
-                cat "$suite_out"
                 read -r p f s <"$suite_out.counts" || { p=0 f=1 s=0; }
                 passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
         done
