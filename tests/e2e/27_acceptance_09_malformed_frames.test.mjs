@@ -141,7 +141,7 @@ test('what breaks the protocol ends the socket with its code, and what came befo
   t.diagnostic(`LATCH_SEED=${seed}`);
   const server = await startServer(t, { config: { limits: { requests_per_minute: 100000000, address_requests_per_minute: 100000000 } } });
   const ann = await server.user('ann');
-  await inParallel([...Array(Math.ceil(FRAMES / 40)).keys()], SOCKETS, async (nth) => {
+  await inParallel([...Array(Math.ceil(FRAMES / 100)).keys()], SOCKETS, async (nth) => {
     const roll = dice(seed + 1000 + nth), w = await ready(server, ann);
     const [bytes, code] = fatal(roll), n = roll(4), seen = new Set();
     await w.send(Buffer.concat([...Array.from({ length: n }, (_, k) => frame(TEXT, good(roll, k))), bytes]), roll(3) ? 0 : 1 + roll(20));
@@ -166,7 +166,7 @@ test('bytes without any sense end the socket, or nothing comes of them', async (
   t.diagnostic(`LATCH_SEED=${seed}`);
   const server = await startServer(t, { config: { limits: { address_requests_per_minute: 100000000, requests_per_minute: 100000000 } } });
   const ann = await server.user('ann');
-  await inParallel([...Array(Math.ceil(FRAMES / 40)).keys()], SOCKETS, async (nth) => {
+  await inParallel([...Array(Math.ceil(FRAMES / 100)).keys()], SOCKETS, async (nth) => {
     const roll = dice(seed + 2000000 + nth), w = await ready(server, ann);
     await w.send(Buffer.from(Array.from({ length: 1 + roll(64) }, () => roll(256))));
     w.socket.end();
