@@ -350,6 +350,31 @@ static struct sock *the_only_sock(void) {
         return c;
 }
 
+/* civetweb hands a connection's number, and its slot, to the next client: what is still sent to the one before
+ * must not arrive there. */
+static void test_a_late_write_reaches_no_stranger(void **state) {
+        int before = ws_open(&s, "/v1/echo", NULL), after[4];
+        struct sock *c = the_only_sock();
+
+        (void)state;
+        close(before);
+        wait_for(open_sockets() == 0);
+        for (size_t i = 0; i < ELEMENTS(after); i++)
+                after[i] = ws_open(&s, "/v1/echo", NULL);
+        sock_send(c, 1, "late", 4);
+        sock_close(c, 1000, "late");
+        sock_cut(c);
+        for (size_t i = 0; i < ELEMENTS(after); i++) {
+                ws_send(after[i], 0x81, "mine", 4);
+                ws_read(after[i], &f);
+                assert_string_equal(f.data, "mine");
+                ws_send(after[i], 0x88, "\x03\xe8", 2);
+                assert_int_equal(ws_read_close(after[i]), 1000);
+        }
+        sock_unref(c);
+        wait_for(open_sockets() == 0);
+}
+
 static void test_an_outbox_that_overflows_closes_its_socket(void **state) {
         int fd = ws_open(&s, "/v1/echo", NULL);
         struct sock *c = the_only_sock();
@@ -443,6 +468,7 @@ int main(void) {
                 cmocka_unit_test(test_signing_out_closes_the_sockets),
                 cmocka_unit_test(test_a_client_that_vanishes_is_let_go),
                 cmocka_unit_test(test_a_client_that_reads_nothing),
+                cmocka_unit_test(test_a_late_write_reaches_no_stranger),
                 cmocka_unit_test(test_an_outbox_that_overflows_closes_its_socket),
                 cmocka_unit_test(test_silence_is_asked_and_then_given_up),
                 cmocka_unit_test(test_data_that_nobody_takes_is_no_progress),
