@@ -10,5 +10,7 @@ int api_add(struct rpc *rpc, const struct api_deps *deps) {
                 r = api_watch_add(rpc, deps);
         if (r == 0)
                 r = api_search_add(rpc, deps);
+        if (r == 0)
+                r = api_courses_add(rpc, deps);
         return r;
 }

@@ -18,6 +18,7 @@ struct audit;
 struct api_deps {
         const struct config *config;
         struct sessions *sessions;
+        struct store *store;
         struct audit *audit;
         struct watches *watches;
         struct searches *searches;
@@ -30,4 +31,5 @@ _must_use_ int api_add(struct rpc *rpc, const struct api_deps *deps);
 _must_use_ int api_files_add(struct rpc *rpc, const struct api_deps *deps);
 _must_use_ int api_sessions_add(struct rpc *rpc, const struct api_deps *deps);
 _must_use_ int api_watch_add(struct rpc *rpc, const struct api_deps *deps);
+_must_use_ int api_courses_add(struct rpc *rpc, const struct api_deps *deps);
 _must_use_ int api_search_add(struct rpc *rpc, const struct api_deps *deps);

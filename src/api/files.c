@@ -33,15 +33,16 @@ static int fail(struct rpc_request *r, int error) {
                         r, error, NULL,
                         "that is not a path: parts between single '/', none of them empty, \".\" or \"..\"");
         case -EPERM:
-                return rpc_fail(r, error, NULL, "home and courses themselves stay as they are");
+                return rpc_fail(r, error, NULL,
+                                "home, courses and each course itself stay as they are");
         default: return error;
         }
 }
 
 static int open_workspace(const struct rpc_request *r, struct workspace **ret) {
-        const struct config *config = config_of(r);
+        const struct api_deps *deps = rpc_context(r);
 
-        return workspace_open(config->data, r->account->name, r->account->uid, ret);
+        return workspace_open_account(deps->config->data, deps->store, r->account, ret);
 }
 
 static int give(json_t *made, json_t **ret) {
@@ -288,6 +289,9 @@ static int fs_rename(struct rpc_request *r, json_t **ret) {
                 e = workspace_rename(w, text_param(r, "from"), text_param(r, "to"),
                                      flag_param(r, "replace"));
         note(r, "fs.rename", text_param(r, "from"), text_param(r, "to"), e);
+        if (e == -EACCES)
+                return rpc_fail(r, e, NULL,
+                                "between home and a course nothing is moved: write it there anew");
         if (e == -EINVAL && is_path(r, "from") && is_path(r, "to"))
                 return rpc_fail(r, e, NULL, "a folder cannot be moved into itself");
         return e < 0 ? fail(r, e) : 0;

@@ -23,7 +23,8 @@ bool place_open(struct request *r, struct http_place *p) {
         p->path = uri_decode(r->rest);
         e = !p->path ? -EINVAL : workspace_path_check(p->path, strlen(p->path));
         if (e == 0)
-                e = workspace_open(r->front->deps.config->data, a->name, a->uid, &p->ws);
+                e = workspace_open_account(r->front->deps.config->data, r->front->deps.store, a,
+                                           &p->ws);
         if (e == 0)
                 return true;
         http_errno(r, e);

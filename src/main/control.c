@@ -73,6 +73,8 @@ static const struct {
         control_handler *handle;
 } commands[] = {
         {"user.add", control_user_add},
+        {"course.add", control_course_add},
+        {"course.teacher", control_course_teacher},
         {"user.list", control_user_list},
         {"reload", control_reload},
         {"audit.flush", audit_flushed},

@@ -33,5 +33,8 @@ json_t *control_note(struct control *c, const char *what, const char *object, in
 /* control_reload.c */
 control_handler control_reload;
 
+/* control_courses.c */
+control_handler control_course_add, control_course_teacher;
+
 /* control_users.c */
 control_handler control_user_add, control_user_list;

@@ -102,6 +102,7 @@ static int open_methods(struct server *s) {
                 r = searches_new(s->deps.config, s->deps.spawner, &s->searches);
         s->api = (struct api_deps){.config = s->deps.config,
                                    .sessions = s->sessions,
+                                   .store = s->store,
                                    .audit = s->audit,
                                    .watches = s->watches,
                                    .searches = s->searches};

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "search/search_private.h"
+#include "workspace/workspace.h"
 
 struct argv {
         struct buf *to;
@@ -30,8 +31,12 @@ static void add_all(struct argv *a, ...) {
 
 /* They begin with home or courses, so none is ever an option. */
 static void add_paths(struct argv *a, const char *path) {
-        if (path[0])
-                add(a, path);
+        char raw[WORKSPACE_PATH_MAX + 1];
+
+        if (a->r == 0)
+                a->r = workspace_path_raw(path, strlen(path), raw);
+        if (a->r == 0 && raw[0])
+                add(a, raw);
         else
                 add_all(a, "home", "courses", NULL);
 }

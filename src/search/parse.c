@@ -65,12 +65,30 @@ static int keep(struct search_parse *p, struct search_match m) {
         return 0;
 }
 
-/* A name that the wire cannot say leads to nothing that could be opened: it is passed over, and said so. */
-static bool path_good(struct search_parse *p, const char *path, size_t n) {
-        bool good = n > 0 && workspace_path_check(path, n) == 0;
+/* As the wire says it. NULL: no path of the wire is it (it is passed over, and that is said), or no memory. */
+static char *wire_path(struct search_parse *p, const char *path, size_t n) {
+        struct buf b = BUF_INIT(WORKSPACE_PATH_MAX);
+        char part[256], wire[WORKSPACE_NAME_MAX];
+        int r = n > 0 ? 0 : -EINVAL;
 
-        p->to->truncated |= !good;
-        return good;
+        for (size_t at = 0; r == 0 && at <= n;) {
+                const char *slash = memchr(path + at, '/', n - at);
+                size_t k = slash ? (size_t)(slash - path) - at : n - at;
+                if (k >= sizeof part) {
+                        r = -EINVAL;
+                        break;
+                }
+                memcpy(part, path + at, k);
+                part[k] = '\0';
+                workspace_name_wire(part, wire);
+                r = buf_addf(&b, "%s%s", at > 0 ? "/" : "", wire);
+                at += k + 1;
+        }
+        if (r == 0 && workspace_path_check(b.data, b.n) == 0)
+                return b.data;
+        buf_done(&b);
+        p->to->truncated = true;
+        return NULL;
 }
 
 /* ---- rg ---- */
@@ -101,12 +119,13 @@ static int rg_match(struct search_parse *p, const json_t *data) {
 
         if (!path || !line || !json_is_integer(number) || json_integer_value(number) < 1)
                 return -EPROTO;
-        if (!path_good(p, path, path_n))
+        char *wire = wire_path(p, path, path_n);
+        if (!wire)
                 return 0;
         while (line_n > 0 && (line[line_n - 1] == '\n' || line[line_n - 1] == '\r'))
                 line_n--;
         return keep(p, (struct search_match){
-                               .path = str_printf("%.*s", (int)path_n, path),
+                               .path = wire,
                                .text = search_clean(line, line_n, SEARCH_TEXT_MAX),
                                .line = (uint64_t)json_integer_value(number),
                                .column = (uint64_t)MAX(json_integer_value(start), 0) + 1,
@@ -146,13 +165,14 @@ static int grep_line(struct search_parse *p, const char *line, size_t n) {
         number[digits] = '\0';
         if (str_to_u64(number, 1, UINT64_MAX, &at) < 0)
                 return -EPROTO;
-        if (!path_good(p, line, (size_t)(nul - line)))
+        char *wire = wire_path(p, line, (size_t)(nul - line));
+        if (!wire)
                 return 0;
         size_t text_n = n - (size_t)(colon + 1 - line);
         while (text_n > 0 && colon[text_n] == '\r')
                 text_n--;
         return keep(p, (struct search_match){
-                               .path = str_printf("%s", line),
+                               .path = wire,
                                .text = search_clean(colon + 1, text_n, SEARCH_TEXT_MAX),
                                .line = at,
                                .column = column_of(p->rq, colon + 1),
@@ -164,9 +184,8 @@ static int grep_line(struct search_parse *p, const char *line, size_t n) {
 static int find_line(struct search_parse *p, const char *line, size_t n) {
         if (n < 2)
                 return -EPROTO;
-        if (!path_good(p, line + 1, n - 1))
-                return 0;
-        return keep(p, (struct search_match){.path = str_printf("%s", line + 1), .type = line[0]});
+        char *wire = wire_path(p, line + 1, n - 1);
+        return wire ? keep(p, (struct search_match){.path = wire, .type = line[0]}) : 0;
 }
 
 /* ---- pieces to lines ---- */

@@ -77,6 +77,18 @@ static const char *const sql[STATEMENT_COUNT] = {
                 "WHERE seq > ?1 ORDER BY seq LIMIT ?2",
         [STATEMENT_AUDIT_ONE] = "SELECT seq, hash FROM audit WHERE seq = ?1",
         [STATEMENT_AUDIT_DROP] = "DELETE FROM audit WHERE seq <= ?1",
+        [STATEMENT_COURSE_ADD] = "INSERT INTO courses (name) VALUES (?1)",
+        [STATEMENT_COURSE_GET] = "SELECT 1 FROM courses WHERE name = ?1",
+        [STATEMENT_COURSE_LIST] = "SELECT c.name, u.name FROM courses c "
+                                  "LEFT JOIN course_teachers t ON t.course = c.name "
+                                  "LEFT JOIN users u ON u.id = t.user_id AND u.deleted = 0 "
+                                  "ORDER BY c.name, u.name",
+        [STATEMENT_TEACHER_ADD] =
+                "INSERT OR IGNORE INTO course_teachers (course, user_id) VALUES (?1, ?2)",
+        [STATEMENT_TEACHER_REMOVE] =
+                "DELETE FROM course_teachers WHERE course = ?1 AND user_id = ?2",
+        [STATEMENT_TEACHER_GET] =
+                "SELECT 1 FROM course_teachers WHERE course = ?1 AND user_id = ?2",
         [STATEMENT_AUDIT_BEGIN_AT] = "UPDATE audit_start SET seq = ?1, hash = ?2",
 };
 

@@ -79,6 +79,14 @@ static const char *const migrations[] = {
         "ALTER TABLE users "
         "  ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0 CHECK (deleted IN (0, 1));"
         "ALTER TABLE tokens ADD COLUMN address TEXT NOT NULL DEFAULT '';",
+
+        /* 6: courses, and who teaches them. */
+        "CREATE TABLE courses (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;"
+        "CREATE TABLE course_teachers ("
+        "  course TEXT NOT NULL REFERENCES courses (name) ON DELETE CASCADE,"
+        "  user_id INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,"
+        "  PRIMARY KEY (course, user_id)"
+        ") STRICT, WITHOUT ROWID;",
 };
 
 #define NEWEST ((int64_t)ELEMENTS(migrations))

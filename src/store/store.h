@@ -87,6 +87,22 @@ _must_use_ int store_user_list(struct store *s, struct store_user **ret,
                                size_t *ret_n); /* free(*ret) */
 _must_use_ int store_user_count(struct store *s, size_t *ret);
 
+/* ---- courses ---- */
+#define COURSE_NAME_MAX 64
+/* Letters, digits, '.', '_', '-'; begins with a letter or digit; at most 64. */
+bool course_name_valid(const char *name);
+_must_use_ int store_course_add(struct store *s, const char *name); /* -EEXIST */
+_must_use_ int store_course_set_teacher(struct store *s, const char *course, int64_t user_id,
+                                        bool teaches); /* -ENOENT no such course; else as asked */
+_must_use_ int store_course_teaches(struct store *s, const char *course,
+                                    int64_t user_id); /* -ENOENT: no */
+struct store_course {
+        char name[COURSE_NAME_MAX + 1];
+        char teacher[USER_NAME_MAX + 1]; /* "" none */
+};
+/* A row for each teacher of each course, or one for a course without; sorted. free(*ret). */
+_must_use_ int store_course_list(struct store *s, struct store_course **ret, size_t *ret_n);
+
 /* ---- tokens and one-time links, by hash ---- */
 #define TOKEN_HASH_BYTES 32
 enum token_kind { TOKEN_SESSION, TOKEN_LINK };

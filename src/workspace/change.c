@@ -33,13 +33,13 @@ static void staged_done(struct staged *s) {
         fd_close(s->stage);
 }
 
-static int staged_folder(const struct workspace *w, mode_t mode, struct staged *s) {
+static int staged_folder(const struct workspace *w, mode_t mode, uid_t owner, struct staged *s) {
         int r = stage_enter(w, &s->stage);
 
         if (r < 0)
                 return r;
         random_id(s->name);
-        return make_folder(s->stage, s->name, mode, w->uid, &s->fd);
+        return make_folder(s->stage, s->name, mode, owner, &s->fd);
 }
 
 int workspace_mkdir(struct workspace *w, const char *path) {
@@ -50,9 +50,9 @@ int workspace_mkdir(struct workspace *w, const char *path) {
         latch_blocking("workspace_mkdir");
         int r = resolve_parent(w, path, &t);
         if (r == 0)
-                r = staged_folder(w, 0755, &s);
+                r = staged_folder(w, 0755, t.owner, &s);
         if (r == 0)
-                r = change_lock(w, &lock);
+                r = change_lock(w, t.course, &lock);
         if (r < 0)
                 return r;
         if (renameat2(s.stage, s.name, t.dir, t.name, RENAME_NOREPLACE) < 0)
@@ -65,7 +65,7 @@ int workspace_mkdir(struct workspace *w, const char *path) {
 /* One name: a file, a link (never what it points at), anything but a folder with something in it. */
 static int remove_one(const struct workspace *w, const struct target *t, bool folder) {
         _cleanup_(fd_closep) int lock = -1;
-        int r = change_lock(w, &lock);
+        int r = change_lock(w, t->course, &lock);
 
         if (r < 0)
                 return r;
@@ -76,7 +76,7 @@ static int remove_one(const struct workspace *w, const struct target *t, bool fo
 
 static int take_away(const struct workspace *w, const struct target *t, const struct staged *s) {
         _cleanup_(fd_closep) int lock = -1;
-        int r = change_lock(w, &lock);
+        int r = change_lock(w, t->course, &lock);
 
         return r < 0 ? r : tree_move(t->dir, t->name, s->fd, "tree");
 }
@@ -85,7 +85,7 @@ static int take_away(const struct workspace *w, const struct target *t, const st
 static int remove_tree(const struct workspace *w, const struct target *t) {
         _cleanup_(staged_done) struct staged s = STAGED_NONE;
         unsigned budget = REMOVE_ENTRIES;
-        int r = staged_folder(w, 0700, &s);
+        int r = staged_folder(w, 0700, w->uid, &s);
 
         if (r == 0)
                 r = take_away(w, t, &s);
@@ -120,8 +120,10 @@ int workspace_rename(struct workspace *w, const char *from, const char *to, bool
         int r = resolve_parent(w, from, &a);
         if (r == 0)
                 r = resolve_parent(w, to, &b);
+        if (r == 0 && a.course != b.course) /* it would keep its owner */
+                r = -EACCES;
         if (r == 0)
-                r = change_lock(w, &lock);
+                r = change_lock(w, a.course, &lock);
         if (r < 0)
                 return r;
         if (renameat2(a.dir, a.name, b.dir, b.name, replace ? 0 : RENAME_NOREPLACE) < 0)

@@ -116,6 +116,8 @@ struct listing {
         struct workspace_stat *entries;
         size_t n;
         bool writable;
+        const struct workspace
+                *courses_of; /* of the folder of all courses: each has its own answer */
 };
 
 static void listing_done(struct listing *l) {
@@ -135,7 +137,10 @@ static int listing_add(struct listing *l, int dir, struct names *h) {
                 struct stat st;
 
                 if (fstatat(dir, h->of[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
-                        stat_fill(&st, h->of[i], l->writable, &l->entries[l->n++]);
+                        stat_fill(&st, h->of[i],
+                                  l->courses_of ? place_teaches(l->courses_of, h->of[i])
+                                                : l->writable,
+                                  &l->entries[l->n++]);
                 else if (errno != ENOENT) /* gone since it was read */
                         return workspace_errno(errno);
         }
@@ -212,6 +217,7 @@ static int list(struct workspace *w, const char *path, const char *after, size_t
         if (r < 0)
                 return r;
         l->writable = p.writable;
+        l->courses_of = p.where == PLACE_COURSES && strcmp(p.rest, ".") == 0 ? w : NULL;
         if (p.where == PLACE_TOP)
                 return listing_top(l, w, after ? after : "", limit);
         fd = resolve_open(p.root, p.rest, O_RDONLY | O_DIRECTORY);

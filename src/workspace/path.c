@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "workspace/workspace_private.h"
@@ -52,12 +53,26 @@ static const char *beneath(const char *path, const char *top) {
         return path[n] == '/' ? path + n + 1 : NULL;
 }
 
+bool place_teaches(const struct workspace *w, const char *rest) {
+        char course[COURSE_NAME_MAX + 1];
+        size_t n = strcspn(rest, "/");
+
+        if (!w->store || w->role == ROLE_STUDENT || n >= sizeof course)
+                return false;
+        memcpy(course, rest, n);
+        course[n] = '\0';
+        if (!course_name_valid(course)) /* the folder of all courses, too */
+                return false;
+        return w->role == ROLE_ADMIN || store_course_teaches(w->store, course, w->user_id) == 0;
+}
+
 int place_of(const struct workspace *w, const char *path, struct place *ret) {
         int r = workspace_path_raw(path, strlen(path), ret->raw);
 
         ret->root = -1;
         ret->rest = ".";
         ret->writable = false;
+        ret->owner = w->uid;
         if (r < 0)
                 return r;
         if (ret->raw[0] == '\0') {
@@ -69,6 +84,8 @@ int place_of(const struct workspace *w, const char *path, struct place *ret) {
         } else if ((ret->rest = beneath(ret->raw, WORKSPACE_COURSES))) {
                 ret->where = PLACE_COURSES;
                 ret->root = w->courses;
+                ret->writable = place_teaches(w, ret->rest);
+                ret->owner = geteuid();
         } else {
                 return -ENOENT;
         }

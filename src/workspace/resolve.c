@@ -88,14 +88,26 @@ static int changeable(const struct workspace *w, const char *path, struct place 
                 return r;
         if (strcmp(ret->rest, ".") == 0)
                 return -EPERM;
-        return ret->writable ? 0 : -EROFS;
+        if (!ret->writable)
+                return -EROFS;
+        /* A course's own folder is made, and stays, as the administrator says. */
+        return ret->where == PLACE_COURSES && !strchr(ret->rest, '/') ? -EPERM : 0;
+}
+
+static void set_owner(struct target *t, const struct place *p) {
+        t->owner = p->owner;
+        t->course = p->where == PLACE_COURSES;
 }
 
 int resolve_parent(const struct workspace *w, const char *path, struct target *ret) {
         struct place p;
         int r = changeable(w, path, &p);
 
-        return r < 0 ? r : open_folder_of(p.root, p.rest, true, ret);
+        if (r == 0)
+                r = open_folder_of(p.root, p.rest, true, ret);
+        if (r == 0)
+                set_owner(ret, &p);
+        return r;
 }
 
 /* Puts what a link says in the place of the last part of `path`: relative to the same folder. */
@@ -150,7 +162,10 @@ int resolve_target(const struct workspace *w, const char *path, struct target *r
                 return r;
         /* No longer, as workspace_path_raw has checked. */
         CHECK(str_copy(ret_last, NAME_MAX + 1, path_last(p.raw)) == 0);
-        return follow(p.root, p.rest, true, ret);
+        r = follow(p.root, p.rest, true, ret);
+        if (r == 0)
+                set_owner(ret, &p);
+        return r;
 }
 
 int workspace_open_folder(struct workspace *w, const char *path, int *ret_fd,

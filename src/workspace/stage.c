@@ -82,8 +82,9 @@ int stage_enter(const struct workspace *w, int *ret_fd) {
         return 0;
 }
 
-int change_lock(const struct workspace *w, int *ret_fd) {
-        _cleanup_(fd_closep) int fd = openat(w->user, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+int change_lock(const struct workspace *w, bool course, int *ret_fd) {
+        _cleanup_(fd_closep) int fd =
+                openat(course ? w->users : w->user, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         if (fd < 0)
                 return workspace_errno(errno);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "auth/auth.h"
 #include "base/fd.h"
 #include "latch/lock.h"
 #include "workspace/workspace_private.h"
@@ -70,20 +71,19 @@ int workspace_make_user(const char *dir, const char *name, uid_t uid) {
 
 int workspace_open(const char *dir, const char *name, uid_t uid, struct workspace **ret) {
         _cleanup_(workspace_closep) struct workspace *w = NULL;
-        _cleanup_(fd_closep) int data = -1, users = -1;
+        _cleanup_(fd_closep) int data = -1;
 
         latch_blocking("workspace_open");
         w = malloc(sizeof *w);
         if (!w)
                 return -ENOMEM;
-        *w = (struct workspace){.user = -1, .home = -1, .courses = -1, .uid = uid};
+        *w = (struct workspace){.user = -1, .home = -1, .courses = -1, .users = -1, .uid = uid};
         data = open_data(dir);
         if (data < 0)
                 return data;
-        users = open_folder(data, "users");
-        if (users < 0)
-                return users;
-        if ((w->user = open_folder(users, name)) < 0)
+        if ((w->users = open_folder(data, "users")) < 0)
+                return w->users;
+        if ((w->user = open_folder(w->users, name)) < 0)
                 return w->user;
         if ((w->home = open_folder(w->user, WORKSPACE_HOME)) < 0)
                 return w->home;
@@ -93,12 +93,27 @@ int workspace_open(const char *dir, const char *name, uid_t uid, struct workspac
         return 0;
 }
 
+int workspace_open_account(const char *dir, struct store *store, const struct account *a,
+                           struct workspace **ret) {
+        struct workspace *w;
+        int r = workspace_open(dir, a->name, a->uid, &w);
+
+        if (r < 0)
+                return r;
+        w->store = store;
+        w->user_id = a->user_id;
+        w->role = a->role;
+        *ret = w;
+        return 0;
+}
+
 struct workspace *workspace_close(struct workspace *w) {
         if (!w)
                 return NULL;
         fd_close(w->user);
         fd_close(w->home);
         fd_close(w->courses);
+        fd_close(w->users);
         free(w);
         return NULL;
 }

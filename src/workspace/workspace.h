@@ -11,7 +11,7 @@
  * Errors:  0 or -errno: -EINVAL a path that is none; -ENOENT; -EEXIST; -EXDEV leads out of the root;
  *          -EISDIR, -ENOTDIR, -ENOTEMPTY; -EROFS not writable for this user; -EFBIG above a limit;
  *          -ESTALE an etag does not match; -ENOSPC, -EDQUOT; -EIO; -ENOMEM; -ENODEV not a file or folder;
- *          -EPERM a root itself; -EACCES the system refuses; -EBUSY a program's lease is on the file, or
+ *          -EPERM a root itself, or a course's own folder; -EACCES the system refuses; -EBUSY a program's lease is on the file, or
  *          folders on the way are renamed all the time. A change that failed has not happened, or, if the
  *          disk failed after it, has happened whole.
  */
@@ -30,6 +30,8 @@
 #define WORKSPACE_NAME_MAX 1021 /* a name of 255 bytes on the wire, with its NUL */
 #define WORKSPACE_ANY      "*"  /* an if_match that any file fulfils, and none does not */
 
+struct account;
+struct store;
 struct workspace;
 
 /* Makes DIR/users (0711), DIR/courses (0755). As root, before privileges go, or as the only user. */
@@ -40,6 +42,10 @@ _must_use_ int workspace_make_user(const char *dir, const char *name, uid_t uid)
 
 /* Opens the root descriptors. New files are given to uid. */
 _must_use_ int workspace_open(const char *dir, const char *name, uid_t uid, struct workspace **ret);
+/* The same for an account, who writes to the courses that it teaches (courses.h); admins write to all. store
+ * outlives it. What is in a course belongs to the server, not to whom wrote it. */
+_must_use_ int workspace_open_account(const char *dir, struct store *store, const struct account *a,
+                                      struct workspace **ret);
 struct workspace *workspace_close(struct workspace *w); /* NULL is fine; returns NULL */
 DEFINE_CLEANUP(struct workspace, workspace_close)
 

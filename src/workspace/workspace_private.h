@@ -9,7 +9,7 @@
  * Threads: any. Lock: none may be held. Two flock(2)s, both out of reach of users' programs (who could
  * else hold us up with one on a folder of theirs): staging, shared while something of ours lies in it,
  * exclusive for the one who sweeps it; and DIR/users/NAME, exclusive for the moment in which a change
- * is judged (if_match) and made. Each is taken on an open file description of its own, so it also
+ * is judged (if_match) and made; of a course it is DIR/users, for several may teach it. Each is taken on an open file description of its own, so it also
  * holds between two threads with one struct workspace, and ends with its owner.
  */
 #pragma once
@@ -21,6 +21,7 @@
 #include <sys/types.h>
 
 #include "base/macros.h"
+#include "store/store.h"
 #include "workspace/workspace.h"
 
 #define WORKSPACE_HOME    "home"
@@ -31,7 +32,13 @@ struct workspace {   /* all fixed */
         int user;    /* DIR/users/NAME */
         int home;    /* DIR/users/NAME/home */
         int courses; /* DIR/courses */
+        int users;   /* DIR/users */
         uid_t uid;   /* whose the files are */
+
+        /* Of one that was opened for an account; else store is NULL, and no course is written. */
+        struct store *store;
+        int64_t user_id;
+        enum role role;
 };
 
 /* ---- paths (path.c) ---- */
@@ -42,6 +49,7 @@ enum place_where { PLACE_TOP, PLACE_HOME, PLACE_COURSES };
 struct place {
         enum place_where where;
         int root;         /* borrowed; -1 at the top */
+        uid_t owner;      /* of what is made there */
         const char *rest; /* in raw; "." for the root itself */
         bool writable;
         char raw[WORKSPACE_PATH_MAX + 1]; /* the path as it is on the disk */
@@ -49,6 +57,9 @@ struct place {
 
 /* 0; -EINVAL a path that is none; -ENOENT there is no such folder at the top. *ret is not to be copied. */
 _must_use_ int place_of(const struct workspace *w, const char *path, struct place *ret);
+
+/* Whether this user writes to the course that rest, a path beneath DIR/courses, begins with. */
+bool place_teaches(const struct workspace *w, const char *rest);
 
 /* A path or name of the wire as it is on the disk, with a NUL behind it; to has room for n + 1. False:
  * escaped without need. */
@@ -64,7 +75,9 @@ _must_use_ int resolve_open(int root, const char *rest, int flags);
 
 /* A name in an open folder. */
 struct target {
-        int dir; /* owned; -1 at first */
+        int dir;     /* owned; -1 at first */
+        uid_t owner; /* of what is made there */
+        bool course;
         char name[NAME_MAX + 1];
 };
 #define TARGET_NONE ((struct target){.dir = -1})
@@ -93,8 +106,8 @@ _must_use_ int give_to(int fd, uid_t uid);
 
 /* Staging, swept if nobody else is in it, and held (shared) until the fd is closed. */
 _must_use_ int stage_enter(const struct workspace *w, int *ret_fd);
-/* The moment of change: nobody else of us changes this user's folders until the fd is closed. */
-_must_use_ int change_lock(const struct workspace *w, int *ret_fd);
+/* The moment of change: nobody else of us changes this user's folders, or any course, until the fd is closed. */
+_must_use_ int change_lock(const struct workspace *w, bool course, int *ret_fd);
 
 /* ---- walks (walk.c) ---- */
 

@@ -22,7 +22,7 @@
 /* A save under way: a file in staging, on its way to a name in the user's folders. */
 struct workspace_save {
         uint64_t added, pushed; /* bytes; pushed of them are on their way to the disk */
-        struct workspace w; /* its descriptors, borrowed */
+        struct workspace w;     /* its descriptors, borrowed */
         struct target to;
         char if_match[WORKSPACE_ETAG_MAX];
         bool conditional; /* if_match counts */
@@ -172,7 +172,7 @@ static int save_finish(struct workspace_save *s) {
         int r = set_time(s->fd);
 
         if (r == 0)
-                r = give_to(s->fd, s->w.uid);
+                r = give_to(s->fd, s->to.owner);
         if (r == 0 && fchmod(s->fd, s->mode) < 0)
                 r = -errno;
         if (r == 0 && fsync(s->fd) < 0)
@@ -189,7 +189,7 @@ static int save_publish(struct workspace_save *s, bool *ret_created) {
         bool there = false;
         mode_t mode;
 
-        int r = change_lock(&s->w, &lock);
+        int r = change_lock(&s->w, s->to.course, &lock);
         if (r == 0)
                 r = judge(s, &mode, &there);
         if (r < 0)

@@ -423,7 +423,7 @@ static void test_an_older_file_is_migrated_with_what_it_holds(void **state) {
 
         (void)state;
         store_close(s);
-        raw("DROP TABLE audit_start; DROP TABLE audit; DROP TABLE sessions; DROP TABLE tokens; ALTER TABLE users DROP COLUMN deleted; "
+        raw("DROP TABLE course_teachers; DROP TABLE courses; DROP TABLE audit_start; DROP TABLE audit; DROP TABLE sessions; DROP TABLE tokens; ALTER TABLE users DROP COLUMN deleted; "
             "PRAGMA user_version = 1");
         s = open_store();
         assert_int_equal(store_user_by_name(s, "ann", &found), 0);
@@ -437,7 +437,7 @@ static void test_an_older_file_is_migrated_with_what_it_holds(void **state) {
 static void test_a_migration_that_fails_leaves_the_file_as_it_was(void **state) {
         (void)state;
         store_close(open_store());
-        raw("DROP TABLE audit_start; DROP TABLE audit; DROP TABLE sessions; DROP TABLE tokens; ALTER TABLE users DROP COLUMN deleted; "
+        raw("DROP TABLE course_teachers; DROP TABLE courses; DROP TABLE audit_start; DROP TABLE audit; DROP TABLE sessions; DROP TABLE tokens; ALTER TABLE users DROP COLUMN deleted; "
             "PRAGMA user_version = 1;"
             "CREATE TABLE sessions (mine TEXT)"); /* in the way of the third step */
         assert_refused(-EIO, "sessions");

@@ -29,6 +29,7 @@ enum option {
         OPTION_SINCE,
         OPTION_USER,
         OPTION_WHAT,
+        OPTION_TEACHER,
         OPTION_COUNT
 };
 #define OPTION_BIT(o) (1u << (o))
@@ -84,6 +85,9 @@ _must_use_ int command_request(const struct config *config, json_t *request, uns
 
 /* users.c */
 command_way user_add_ask, user_add_direct, user_list_ask, user_list_direct;
+/* courses.c */
+command_way course_add_ask, course_add_direct, course_list, course_teacher_add_ask,
+        course_teacher_add_direct, course_teacher_remove_ask, course_teacher_remove_direct;
 /* reload.c */
 command_way reload_ask;
 /* audit.c */

@@ -36,6 +36,7 @@ static const struct {
         [OPTION_FORCE] = {.name = "--force", .flag = true},
         [OPTION_JSON] = {.name = "--json", .flag = true},
         [OPTION_SINCE] = {.name = "--since"},
+        [OPTION_TEACHER] = {.name = "--teacher"},
         [OPTION_USER] = {.name = "--user"},
         [OPTION_WHAT] = {.name = "--what"},
 };
