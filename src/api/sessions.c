@@ -402,6 +402,7 @@ static int do_list(struct rpc_request *r, json_t **ret) {
 
 static const struct rpc_method methods[] = {
         {.name = "session.open",
+         .cost = 10, /* processes are made */
          .params = {{"kind", 's', true},
                     {"path", 's', false},
                     {"args", 'a', false},

@@ -110,6 +110,13 @@ void audit_note(struct audit *a, const struct audit_event *e) {
                 a->dropped++;
 }
 
+uint64_t audit_queued(struct audit *a) {
+        if (!a)
+                return 0;
+        LATCH_GUARD(audit, &a->lock);
+        return a->open->events;
+}
+
 static uint64_t ask_locked(struct audit *a) LATCH_MUST_HOLD(audit) {
         latch_cond_signal(&a->work);
         return ++a->asked;

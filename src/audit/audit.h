@@ -60,6 +60,9 @@ struct audit *audit_free(struct audit *a);
 /* Never waits for the disk. a NULL: nobody keeps a record (unit tests of other rooms). */
 void audit_note(struct audit *a, const struct audit_event *e);
 
+/* How many events wait for the disk (refusals, which are folded, not counted). a may be NULL as above. */
+uint64_t audit_queued(struct audit *a);
+
 /* For administration: returns once the row is on disk. It may block, so no lock may be held. 0, or why it is
  * not there yet (it is tried again): -ENOSPC, -EIO, -ETIMEDOUT, -EBUSY. a may be NULL as above. */
 _must_use_ int audit_note_durable(struct audit *a, const struct audit_event *e);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "audit/audit.h"
 #include "base/clock.h"
 #include "front/front_private.h"
 #include "front/routes.h"
@@ -147,6 +148,7 @@ void http_metrics(struct request *r) {
         add_calls(&p, f->deps.rpc);
         add_pool(&p, f->deps.pool);
         add_memory(&p, f);
+        gauge(&p, "audit_queued", "Events that wait for the disk.", audit_queued(f->deps.audit));
         if (p.error)
                 http_errno(r, -ENOMEM);
         else
