@@ -9,6 +9,10 @@ int api_add(struct rpc *rpc, const struct api_deps *deps) {
         if (r == 0)
                 r = api_watch_add(rpc, deps);
         if (r == 0)
+                r = api_users_add(rpc, deps);
+        if (r == 0)
+                r = api_admin_add(rpc, deps);
+        if (r == 0)
                 r = api_search_add(rpc, deps);
         if (r == 0)
                 r = api_courses_add(rpc, deps);

@@ -12,6 +12,7 @@
 #include "watch/watch.h"
 
 struct audit;
+struct people;
 
 /* All of it outlives the rpc, this struct, too: it is the context of the fs.* methods. Nothing is asked of it
  * before a method is called. */
@@ -20,6 +21,7 @@ struct api_deps {
         struct sessions *sessions;
         struct store *store;
         struct audit *audit;
+        const struct people *people;
         struct watches *watches;
         struct searches *searches;
 };
@@ -30,6 +32,8 @@ _must_use_ int api_add(struct rpc *rpc, const struct api_deps *deps);
 /* The groups. */
 _must_use_ int api_files_add(struct rpc *rpc, const struct api_deps *deps);
 _must_use_ int api_sessions_add(struct rpc *rpc, const struct api_deps *deps);
+_must_use_ int api_users_add(struct rpc *rpc, const struct api_deps *deps);
+_must_use_ int api_admin_add(struct rpc *rpc, const struct api_deps *deps);
 _must_use_ int api_watch_add(struct rpc *rpc, const struct api_deps *deps);
 _must_use_ int api_courses_add(struct rpc *rpc, const struct api_deps *deps);
 _must_use_ int api_search_add(struct rpc *rpc, const struct api_deps *deps);

@@ -158,6 +158,8 @@ static int grant(struct auth *a, const struct store_token *t, const char *text,
                 return r;
         }
         memcpy(g.token, text, sizeof g.token);
+        atomic_store(&g.identity->address_key,
+                     attempts_key(a->attempts, ATTEMPTS_ADDRESS, t->address));
         keep_newest(a, t->user_id, TOKEN_SESSION, AUTH_TOKENS_PER_USER);
         purge_sometimes(a);
         *ret = g;

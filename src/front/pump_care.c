@@ -6,7 +6,7 @@
 
 #include "session/viewer.h"
 
-enum { OP_PING = 9 };
+enum { OP_TEXT = 1, OP_PING = 9 };
 
 /* A close frame is queued or was received: it has CLOSE_NS to be answered. */
 static bool closing(struct sock *c, uint64_t now_ns) {
@@ -73,11 +73,33 @@ static void listen_for_life(struct pump *p, struct sock *c, uint64_t now_ns) {
         }
 }
 
+/* Why, for the page, and then the end. */
+static void say_signed_out(struct sock *c) {
+        static const char *const whys[] = {
+                [AUTH_EXPIRED] = "expired",     [AUTH_SIGNED_OUT] = "signed_out",
+                [AUTH_RENEWED] = "renewed",     [AUTH_TOO_MANY] = "too_many_sign_ins",
+                [AUTH_ELSEWHERE] = "elsewhere", [AUTH_ENDED] = "ended",
+                [AUTH_PASSWORD] = "password",   [AUTH_ROLE] = "role",
+                [AUTH_DISABLED] = "disabled",   [AUTH_DELETED] = "deleted",
+        };
+        enum auth_end why = identity_why(c->port.identity);
+        char text[128];
+        int n = snprintf(text, sizeof text,
+                         "{\"jsonrpc\":\"2.0\",\"method\":\"user.signed_out\",\"params\":{\"why\":"
+                         "\"%s\"}}",
+                         whys[why]);
+
+        sock_send(c, OP_TEXT, text, (size_t)n);
+        sock_close(c, 1008,
+                   why == AUTH_ELSEWHERE ? "no longer signed in: signed in elsewhere"
+                                         : "no longer signed in");
+}
+
 void pump_care(struct pump *p, struct sock *c, uint64_t now_ns) {
         if (atomic_load(&c->gone) || closing(c, now_ns))
                 return;
         if (!c->echo && !identity_valid(c->port.identity)) {
-                sock_close(c, 1008, "no longer signed in");
+                say_signed_out(c);
                 return;
         }
         if (!waiting(p, c, now_ns))

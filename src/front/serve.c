@@ -146,6 +146,8 @@ static bool identify(struct request *r) {
         else if (e < 0 && e != -EACCES)
                 http_error_more(r, 503, "unavailable", "it cannot be told who you are; try again",
                                 "Retry-After: 1\r\n");
+        else if (e == 0)
+                auth_seen(r->front->deps.auth, r->identity, r->address);
         return e == 0;
 }
 

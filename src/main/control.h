@@ -14,14 +14,14 @@
 #include "base/macros.h"
 #include "config/config.h"
 #include "main/reload.h"
+#include "people/people.h"
 #include "store/store.h"
 
 struct control;
 
 struct control_deps { /* all outlive the control, but for control_close and control_free */
         const struct config *config;
-        struct store *store;
-        struct auth *auth;
+        const struct people *people;
         const struct reload *reload;
         struct audit *audit;
 };

@@ -37,4 +37,4 @@ control_handler control_reload;
 control_handler control_course_add, control_course_teacher;
 
 /* control_users.c */
-control_handler control_user_add, control_user_list;
+control_handler control_user_add, control_user_list, control_user_act;

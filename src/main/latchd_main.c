@@ -22,9 +22,9 @@
 #include "latch/thread.h"
 #include "main/control.h"
 #include "main/host.h"
-#include "main/people.h"
 #include "main/reload.h"
 #include "main/server.h"
+#include "people/people.h"
 
 #define EXIT_CONFIG 78          /* EX_CONFIG of sysexits(3head) */
 #define LARGE_BYTES (256 << 10) /* memory from here on goes back to the system when it is freed */
@@ -107,9 +107,8 @@ static char *url_of(const struct config *c, const char *address) {
 static int welcome_first(struct latchd *d, const char *url) {
         struct people_first first;
         bool made;
-        const struct people p = {d->config, server_store(d->server), server_auth(d->server)};
 
-        int r = people_make_first(&p, &made, &first);
+        int r = people_make_first(server_people(d->server), &made, &first);
         if (r == 0 && made)
                 r = audit_note_durable(
                         server_audit(d->server),
@@ -158,8 +157,7 @@ static int start(struct latchd *d) {
         if (r < 0)
                 return refuse(r, words, d->config->data);
         r = control_open(&(struct control_deps){.config = d->config,
-                                                .store = server_store(d->server),
-                                                .auth = server_auth(d->server),
+                                                .people = server_people(d->server),
                                                 .audit = server_audit(d->server),
                                                 .reload = &d->reload},
                          &d->control);

@@ -40,6 +40,7 @@ struct server {
         struct watches *watches;
         struct searches *searches;
         struct rpc *rpc;
+        struct people people;
         struct api_deps api;
         struct front *front;
 };
@@ -85,7 +86,8 @@ static int open_sessions(struct server *s) {
         s->pumping = r == 0;
         if (r == 0)
                 r = sessions_adopt(s->sessions);
-        return r;
+        s->people = (struct people){s->deps.config, s->store, s->auth, s->sessions, s->audit};
+        return r < 0 ? r : people_settle(&s->people);
 }
 
 static int open_methods(struct server *s) {
@@ -104,6 +106,7 @@ static int open_methods(struct server *s) {
                                    .sessions = s->sessions,
                                    .store = s->store,
                                    .audit = s->audit,
+                                   .people = &s->people,
                                    .watches = s->watches,
                                    .searches = s->searches};
         if (r == 0)
@@ -153,16 +156,12 @@ int server_listen(struct server *s, char *address, size_t size, char **ret_error
         return r;
 }
 
-struct store *server_store(struct server *s) {
-        return s->store;
-}
-
 struct audit *server_audit(struct server *s) {
         return s->audit;
 }
 
-struct auth *server_auth(struct server *s) {
-        return s->auth;
+const struct people *server_people(const struct server *s) {
+        return &s->people;
 }
 
 /* Clients are still there: they get the replies and the exits. */

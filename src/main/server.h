@@ -8,9 +8,9 @@
 #include <stddef.h>
 
 #include "audit/audit.h"
-#include "auth/auth.h"
 #include "base/macros.h"
 #include "config/config.h"
+#include "people/people.h"
 #include "spawn/spawn.h"
 #include "store/store.h"
 
@@ -29,9 +29,8 @@ _must_use_ int server_open(const struct server_deps *deps, struct server **ret, 
 /* Admits clients. address receives HOST:PORT. 0; -EINVAL and *ret_error: server.listen; -errno. */
 _must_use_ int server_listen(struct server *s, char *address, size_t size, char **ret_error);
 
-struct store *server_store(struct server *s);
 struct audit *server_audit(struct server *s);
-struct auth *server_auth(struct server *s);
+const struct people *server_people(const struct server *s);
 
 /* The one way down: requests that were received are carried out, sessions end or live on, sockets are told,
  * threads joined, the store closed. False: some request would not end in time; its threads still run, so

@@ -270,6 +270,9 @@ static int go(struct opening *o, struct session *s, struct viewer *v) {
                 r = seat_opener(o, s, v);
         if (r == 0)
                 r = session_watch(s);
+        /* Who shuts an account does that first and stops what it finds second: one of us sees the other. */
+        if (r == 0 && atomic_load(&s->account->shut))
+                r = refuse(o->no, -EACCES, "forbidden", "this account is shut");
         return r;
 }
 

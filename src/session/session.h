@@ -48,6 +48,13 @@ _must_use_ int sessions_adopt(struct sessions *ss);
 /* Ends every session and waits until all cages are gone, at most timeout_ms. 0, -ETIMEDOUT. */
 _must_use_ int sessions_end_all(struct sessions *ss, unsigned timeout_ms);
 
+/* Tells every program of this account to end (TERM, grace, KILL), and waits until all are gone, at most
+ * timeout_ms. More may begin unless the account is shut. 0; -ETIMEDOUT; -ENOMEM. */
+_must_use_ int sessions_end_of(struct sessions *ss, const struct account *owner,
+                               unsigned timeout_ms);
+/* Closes all that this account has, after sessions_end_of. 0; -EBUSY some are not over; -errno of the store. */
+_must_use_ int sessions_forget_of(struct sessions *ss, const struct account *owner);
+
 /* ---- what went wrong, for the reply ---- */
 struct session_holder { /* who has a seat */
         bool driver;

@@ -135,6 +135,48 @@ int sessions_end_all(struct sessions *ss, unsigned timeout_ms) {
         return r;
 }
 
+/* ---- of one account ---- */
+
+int sessions_end_of(struct sessions *ss, const struct account *owner, unsigned timeout_ms) {
+        uint64_t until = clock_mono_ns() + timeout_ms * UINT64_C(1000000);
+        struct registry_item **items;
+        size_t n;
+
+        latch_blocking("sessions_end_of");
+        int r = registry_list(ss->by_number, &items, &n);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++) {
+                struct session *s = CONTAINER_OF(items[i], struct session, item);
+                if (s->account->user_id == owner->user_id)
+                        stop_if_living(s);
+        }
+        registry_list_free(items, n);
+        LATCH_GUARD(session, &ss->lock);
+        while (r == 0 && atomic_load(&owner->sessions) > 0)
+                r = latch_cond_wait_until(&ss->quiet, &ss->lock, until);
+        return atomic_load(&owner->sessions) > 0 ? -ETIMEDOUT : 0;
+}
+
+int sessions_forget_of(struct sessions *ss, const struct account *owner) {
+        struct registry_item **items;
+        size_t n;
+
+        latch_blocking("sessions_forget_of");
+        int r = registry_list(ss->by_number, &items, &n);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; r == 0 && i < n; i++) {
+                struct session *s = CONTAINER_OF(items[i], struct session, item);
+                if (s->account->user_id == owner->user_id)
+                        r = session_is_over(s) ? session_close(s) : -EBUSY;
+                if (r == -ENOENT)
+                        r = 0; /* it is being closed already */
+        }
+        registry_list_free(items, n);
+        return r;
+}
+
 /* ---- list ---- */
 
 static void describe(struct session *s, struct session_info *ret) {

@@ -6,10 +6,12 @@
  *     DIR/control.sock  0600, SOCK_SEQPACKET: latchctl's way in while a server holds DIR
  *
  * A control message is one JSON object: {"command":"user.add","name","role","password"},
+ * {"command":"user.password","name","password"}, "user.link" (answers "link"), "user.role" ("role"),
+ * "user.disable", "user.enable", "user.delete", "user.purge", "user.sign_out" ("name" each),
  * {"command":"user.list","after"} (names behind "after", "" for the first; at most
  * DATADIR_USERS_PAGE a reply, with "more" true if there are others), {"command":"stop",
  * "end_sessions"}, {"command":"reload"}, {"command":"audit.flush"}. The reply is {"ok":true,...}
- * ("users":[{"name","role","uid","disabled"}] for a list) or {"ok":false,"error":"words"}.
+ * ("users":[{"name","role","uid","disabled","deleted"}] for a list) or {"ok":false,"error":"words"}.
  *
  * Threads: any. Lock: none may be held (all of it is I/O; asserted). dir is absolute everywhere.
  */

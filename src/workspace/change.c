@@ -10,10 +10,6 @@
 #include "latch/lock.h"
 #include "workspace/workspace_private.h"
 
-/* Entries that one removal takes away itself; what is left of a larger tree is out of the user's sight
- * and goes with later changes. */
-#define REMOVE_ENTRIES (1u << 20)
-
 static int sync_folder(int fd) {
         return fsync(fd) < 0 ? workspace_errno(errno) : 0;
 }

@@ -69,6 +69,30 @@ int workspace_make_user(const char *dir, const char *name, uid_t uid) {
         return r;
 }
 
+int workspace_remove_user(const char *dir, const char *name) {
+        _cleanup_(fd_closep) int data = -1, users = -1, user = -1;
+        unsigned budget = REMOVE_ENTRIES;
+
+        latch_blocking("workspace_remove_user");
+        if (strchr(name, '/') || name[0] == '.' || name[0] == '\0')
+                return -EINVAL;
+        data = open_data(dir);
+        if (data < 0)
+                return data;
+        users = open_folder(data, "users");
+        if (users < 0)
+                return users;
+        user = open_folder(users, name);
+        if (user < 0)
+                return user == -ENOENT ? 0 : user;
+        int r = tree_empty(user, &budget);
+        if (r == 0 && unlinkat(users, name, AT_REMOVEDIR) < 0)
+                r = workspace_errno(errno);
+        if (r == 0 && fsync(users) < 0)
+                r = -errno;
+        return r;
+}
+
 int workspace_open(const char *dir, const char *name, uid_t uid, struct workspace **ret) {
         _cleanup_(workspace_closep) struct workspace *w = NULL;
         _cleanup_(fd_closep) int data = -1;

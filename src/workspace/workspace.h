@@ -40,6 +40,10 @@ _must_use_ int workspace_prepare(const char *dir);
 /* Makes DIR/users/NAME (0700) and its home, owned by uid (no change of owner where we are that uid). */
 _must_use_ int workspace_make_user(const char *dir, const char *name, uid_t uid);
 
+/* Removes DIR/users/NAME and all that is in it, never through a link. Also 0 if it is not there. -EDQUOT: there
+ * is more than one call removes: again. */
+_must_use_ int workspace_remove_user(const char *dir, const char *name);
+
 /* Opens the root descriptors. New files are given to uid. */
 _must_use_ int workspace_open(const char *dir, const char *name, uid_t uid, struct workspace **ret);
 /* The same for an account, who writes to the courses that it teaches (courses.h); admins write to all. store

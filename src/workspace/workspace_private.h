@@ -116,6 +116,9 @@ _must_use_ int walk_tree(int root, const struct workspace_walk *how);
 
 /* ---- trees (tree.c) ---- */
 
+/* Entries that one removal takes away itself; what is left of a larger tree is out of the user's sight
+ * and goes with later changes. */
+#define REMOVE_ENTRIES (1u << 20)
 /* Entries that one save sweeps away of what others left; the rest is for the next. */
 #define SWEEP_ENTRIES 4096u
 /* Removes all that is in the folder top, never through a link, with three descriptors and no recursion

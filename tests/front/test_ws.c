@@ -275,6 +275,9 @@ static void test_signing_out_closes_the_sockets(void **state) {
         began = clock_mono_ms();
         ws_read(fd, &f); /* hello */
         ws_read(fd, &f);
+        assert_string_equal(f.data, "{\"jsonrpc\":\"2.0\",\"method\":\"user.signed_out\","
+                                    "\"params\":{\"why\":\"signed_out\"}}");
+        ws_read(fd, &f);
         assert_int_equal(f.opcode, 8);
         assert_int_equal((unsigned char)f.data[0] << 8 | (unsigned char)f.data[1], 1008);
         assert_string_equal(f.data + 2, "no longer signed in");

@@ -21,7 +21,7 @@
 #include "latch/rcu.h"
 #include "latch/thread.h"
 #include "main/control.h"
-#include "main/people.h"
+#include "people/people.h"
 #include "store/datadir.h"
 #include "workspace/workspace.h"
 
@@ -30,6 +30,7 @@ struct world {
         struct reload reload;
         struct store *store;
         struct auth *auth;
+        struct people people;
         struct control *control;
         int lock;
 };
@@ -49,9 +50,9 @@ static int open_world(void **state) {
         assert_int_equal(workspace_prepare(dir), 0);
         assert_int_equal(store_open(dir, &w.store, &words), 0);
         assert_int_equal(auth_new(w.store, &w.config, &w.auth), 0);
+        w.people = (struct people){.config = &w.config, .store = w.store, .auth = w.auth};
         assert_int_equal(control_open(&(struct control_deps){.config = &w.config,
-                                                             .store = w.store,
-                                                             .auth = w.auth,
+                                                             .people = &w.people,
                                                              .reload = &w.reload},
                                       &w.control),
                          0);
@@ -336,7 +337,7 @@ static void test_only_root_and_ourselves_are_heard(void **state) {
 }
 
 static void test_the_first_user_is_made_once(void **state) {
-        const struct people p = {&w.config, w.store, w.auth};
+        const struct people p = w.people;
         struct people_first first;
         struct auth_grant grant;
         unsigned retry;

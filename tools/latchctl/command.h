@@ -88,6 +88,7 @@ command_way user_add_ask, user_add_direct, user_list_ask, user_list_direct;
 /* courses.c */
 command_way course_add_ask, course_add_direct, course_list, course_teacher_add_ask,
         course_teacher_add_direct, course_teacher_remove_ask, course_teacher_remove_direct;
+command_way user_act_ask, user_act_direct; /* user disable and the like */
 /* reload.c */
 command_way reload_ask;
 /* audit.c */
