@@ -25,8 +25,9 @@ json_t *control_course_add(struct control *c, const json_t *m) {
 
         if (!name)
                 return control_refusal("course.add needs a name");
-        return finish(c, "admin.course_add", name,
-                      courses_add(c->deps.config->data, c->deps.store, name, text(m, "teacher")));
+        return finish(
+                c, "admin.course_add", name,
+                courses_add(c->deps.config->data, c->deps.people->store, name, text(m, "teacher")));
 }
 
 json_t *control_course_teacher(struct control *c, const json_t *m) {
@@ -35,6 +36,6 @@ json_t *control_course_teacher(struct control *c, const json_t *m) {
         if (!course || !teacher)
                 return control_refusal("course.teacher needs course and teacher");
         return finish(c, "admin.course_teacher", course,
-                      courses_set_teacher(c->deps.store, course, teacher,
+                      courses_set_teacher(c->deps.people->store, course, teacher,
                                           json_is_true(json_object_get(m, "teaches"))));
 }
