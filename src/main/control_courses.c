@@ -1,9 +1,6 @@
 /* What latchctl asks about courses. The contract is in main/control_private.h. */
-#include <errno.h>
-#include <stdlib.h>
 
 #include "main/control_private.h"
-#include "store/store.h"
 #include "workspace/courses.h"
 
 static const char *text(const json_t *m, const char *name) {
