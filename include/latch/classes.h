@@ -14,6 +14,7 @@
         X(auth_gate, LATCH_ALONE)     /* how many password hashes run, who waits */                \
         X(auth_tickets, LATCH_ALONE)  /* how many tickets each user drew, which are spent */       \
         X(auth_attempts, LATCH_ALONE) /* failed sign-ins by address and name */                    \
+        X(quota, LATCH_ALONE)         /* what each user's files take */                            \
         X(session, LATCH_ALONE)       /* one session: state, driver, viewers, gate */              \
         X(port, LATCH_ALONE)          /* one socket's channel table */                             \
         X(watch, LATCH_ALONE)         /* what the thread of watches is asked to do */              \

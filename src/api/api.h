@@ -13,6 +13,7 @@
 
 struct audit;
 struct people;
+struct quota;
 
 /* All of it outlives the rpc, this struct, too: it is the context of the fs.* methods. Nothing is asked of it
  * before a method is called. */
@@ -22,6 +23,7 @@ struct api_deps {
         struct store *store;
         struct audit *audit;
         const struct people *people;
+        struct quota *quota; /* or NULL: there is none */
         struct watches *watches;
         struct searches *searches;
 };

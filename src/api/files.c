@@ -41,8 +41,14 @@ static int fail(struct rpc_request *r, int error) {
 
 static int open_workspace(const struct rpc_request *r, struct workspace **ret) {
         const struct api_deps *deps = rpc_context(r);
+        _cleanup_(workspace_closep) struct workspace *w = NULL;
+        int e = workspace_open_account(deps->config->data, deps->store, r->account, &w);
 
-        return workspace_open_account(deps->config->data, deps->store, r->account, ret);
+        if (e == 0)
+                e = workspace_limit(w, deps->quota, r->account->name);
+        if (e == 0)
+                *ret = TAKE_PTR(w);
+        return e;
 }
 
 static int give(json_t *made, json_t **ret) {

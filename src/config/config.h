@@ -48,6 +48,7 @@ struct config {
         size_t window_bytes;      /* sent beyond the last acknowledgement */
         size_t input_bytes;       /* of input that a program has not read */
         atomic_size_t file_bytes; /* of one file read or written on the socket */
+        _Atomic uint64_t quota_bytes, quota_files; /* of one user's home; 0: no quota */
         _Atomic uint64_t upload_bytes; /* of one request's body with files */
         _Atomic unsigned viewers_per_session;
         _Atomic unsigned sockets_per_user;

@@ -167,6 +167,8 @@ static const struct setting table[] = {
         NUMBER("limits", window_bytes, "262144", "bytes", 256 * KIB, 64 * MIB),
         NUMBER("limits", input_bytes, "65536", "bytes", 4 * KIB, MIB),
         NUMBER("limits", file_bytes, "8388608", "bytes", 4 * KIB, GIB),
+        LIMIT("limits", quota_bytes, "1073741824", "bytes", MIB, 1024 * 1024 * GIB),
+        LIMIT("limits", quota_files, "100000", "files", 100, 1000000),
         NUMBER("limits", upload_bytes, "268435456", "bytes", 4 * KIB, 64 * GIB),
         NUMBER("limits", viewers_per_session, "8", "viewers", 1, 64),
         NUMBER("limits", sockets_per_user, "128", "sockets", 1, 10000),

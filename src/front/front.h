@@ -19,12 +19,14 @@
 
 struct front;
 struct audit;
+struct quota;
 
 struct front_deps { /* all outlive the front */
         const struct config *config;
         struct store *store;
         struct auth *auth;
         struct audit *audit;
+        struct quota *quota; /* or NULL: there is none */
         struct sessions *sessions;
         struct rpc *rpc;
         struct pool *pool;

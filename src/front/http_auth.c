@@ -9,8 +9,8 @@
 #include "front/front_private.h"
 #include "front/judge.h"
 #include "front/routes.h"
-#include "front/usage.h"
 #include "rpc/rpc.h"
+#include "workspace/workspace.h"
 
 #define LOGIN_BYTES  4096u
 #define HEADERS_MAX  512u
@@ -180,30 +180,36 @@ void http_ticket(struct request *r) {
 
 static json_t *limits_of(const struct config *c) {
         return json_pack(
-                "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "message_bytes",
+                "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "message_bytes",
                 (json_int_t)c->message_bytes, "window_bytes", (json_int_t)c->window_bytes,
                 "input_bytes", (json_int_t)c->input_bytes, "file_bytes", (json_int_t)c->file_bytes,
-                "viewers_per_session", (json_int_t)c->viewers_per_session, "sockets",
-                (json_int_t)c->sockets_per_user, "sessions", (json_int_t)c->sessions_per_user,
-                "runs_per_minute", (json_int_t)c->runs_per_minute, "wall_ms",
-                (json_int_t)c->wall_ms, "cpu_ms", (json_int_t)c->cpu_ms, "memory_bytes",
-                (json_int_t)c->memory_bytes, "processes", (json_int_t)c->processes, "output_bytes",
-                (json_int_t)c->output_bytes);
+                "upload_bytes", (json_int_t)c->upload_bytes, "viewers_per_session",
+                (json_int_t)c->viewers_per_session, "sockets", (json_int_t)c->sockets_per_user,
+                "sessions", (json_int_t)c->sessions_per_user, "runs_per_minute",
+                (json_int_t)c->runs_per_minute, "wall_ms", (json_int_t)c->wall_ms, "cpu_ms",
+                (json_int_t)c->cpu_ms, "memory_bytes", (json_int_t)c->memory_bytes, "processes",
+                (json_int_t)c->processes, "output_bytes", (json_int_t)c->output_bytes);
 }
 
 void http_me(struct request *r) {
         const struct account *a = r->identity->account;
         const struct config *c = r->front->deps.config;
-        uint64_t used = 0;
-        int e = usage_of(c, a, &used);
+        _cleanup_(workspace_closep) struct workspace *ws = NULL;
+        uint64_t used = 0, files = 0;
+        int e = workspace_open(c->data, a->name, a->uid, &ws);
 
+        if (e == 0)
+                e = workspace_limit(ws, r->front->deps.quota, a->name);
+        if (e == 0)
+                e = workspace_used(ws, &used, &files);
         if (e < 0) {
                 http_errno(r, e);
                 return;
         }
         http_json(r, 200,
-                  json_pack("{s:s,s:s,s:{s:I,s:I},s:o}", "name", a->name, "role",
-                            role_name(a->role), "quota", "bytes", (json_int_t)0, "used",
-                            (json_int_t)used, "limits", limits_of(c)),
+                  json_pack("{s:s,s:s,s:{s:I,s:I,s:I,s:I},s:o}", "name", a->name, "role",
+                            role_name(a->role), "quota", "bytes", (json_int_t)c->quota_bytes,
+                            "used", (json_int_t)used, "files", (json_int_t)c->quota_files,
+                            "files_used", (json_int_t)files, "limits", limits_of(c)),
                   NULL);
 }

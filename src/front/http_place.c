@@ -26,6 +26,8 @@ bool place_open(struct request *r, struct http_place *p) {
                 e = workspace_open_account(r->front->deps.config->data, r->front->deps.store, a,
                                            &p->ws);
         if (e == 0)
+                e = workspace_limit(p->ws, r->front->deps.quota, a->name);
+        if (e == 0)
                 return true;
         http_errno(r, e);
         return false;

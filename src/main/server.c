@@ -15,6 +15,7 @@
 #include "search/search.h"
 #include "session/session.h"
 #include "watch/watch.h"
+#include "workspace/quota.h"
 
 #define QUEUED_MAX          4096u /* requests that wait, in all */
 #define QUEUED_PER_USER_MAX 512u
@@ -32,6 +33,7 @@ struct server {
         struct server_deps deps;
         struct store *store;
         struct audit *audit;
+        struct quota *quota;
         struct auth *auth;
         struct pool *pool;
         struct pump *pump;
@@ -63,6 +65,8 @@ static int open_memory(struct server *s, char **ret_error) {
                 r = audit_new(s->store, c->keep_rows, &s->audit);
         if (r == 0)
                 r = auth_new(s->store, c, &s->auth);
+        if (r == 0)
+                r = quota_new(c, &s->quota);
         if (r == 0)
                 r = pool_new(&limits, &s->pool);
         if (r == 0)
@@ -107,6 +111,7 @@ static int open_methods(struct server *s) {
                                    .store = s->store,
                                    .audit = s->audit,
                                    .people = &s->people,
+                                   .quota = s->quota,
                                    .watches = s->watches,
                                    .searches = s->searches};
         if (r == 0)
@@ -141,6 +146,7 @@ int server_listen(struct server *s, char *address, size_t size, char **ret_error
                 .store = s->store,
                 .auth = s->auth,
                 .audit = s->audit,
+                .quota = s->quota,
                 .sessions = s->sessions,
                 .rpc = s->rpc,
                 .pool = s->pool,
@@ -205,6 +211,7 @@ bool server_close(struct server *s, bool end_sessions) {
         pump_free(s->pump);
         pool_free(s->pool);
         auth_free(s->auth);
+        quota_free(s->quota);
         audit_free(s->audit);
         latch_rcu_barrier();
         store_close(s->store);

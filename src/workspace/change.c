@@ -39,6 +39,7 @@ static int staged_folder(const struct workspace *w, mode_t mode, uid_t owner, st
 }
 
 int workspace_mkdir(struct workspace *w, const char *path) {
+        const struct quota_amount one = {.files = 1};
         _cleanup_(target_done) struct target t = TARGET_NONE;
         _cleanup_(staged_done) struct staged s = STAGED_NONE;
         _cleanup_(fd_closep) int lock = -1;
@@ -47,12 +48,20 @@ int workspace_mkdir(struct workspace *w, const char *path) {
         int r = resolve_parent(w, path, &t);
         if (r == 0)
                 r = staged_folder(w, 0755, t.owner, &s);
-        if (r == 0)
-                r = change_lock(w, t.course, &lock);
+        if (r == 0 && !t.course)
+                r = quota_claim(w->quota, w->home, one);
         if (r < 0)
                 return r;
-        if (renameat2(s.stage, s.name, t.dir, t.name, RENAME_NOREPLACE) < 0)
-                return workspace_errno(errno);
+        r = change_lock(w, t.course, &lock);
+        if (r == 0 && renameat2(s.stage, s.name, t.dir, t.name, RENAME_NOREPLACE) < 0)
+                r = workspace_errno(errno);
+        if (!t.course) {
+                quota_drop(w->quota, one);
+                if (r == 0)
+                        quota_change(w->quota, one);
+        }
+        if (r < 0)
+                return r;
         s.name[0] = '\0';
         lock = fd_close(lock);
         return sync_folder(t.dir);
@@ -102,9 +111,16 @@ int workspace_remove(struct workspace *w, const char *path, bool recursive) {
                 return r;
         if (fstatat(t.dir, t.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return workspace_errno(errno);
-        if (S_ISDIR(st.st_mode) && recursive)
-                return remove_tree(w, &t);
+        if (S_ISDIR(st.st_mode) && recursive) {
+                r = remove_tree(w, &t);
+                quota_unsure(w->quota);
+                return r;
+        }
         r = remove_one(w, &t, S_ISDIR(st.st_mode));
+        if (r == 0 && !t.course)
+                quota_change(w->quota,
+                             (struct quota_amount){.bytes = S_ISREG(st.st_mode) ? -st.st_size : 0,
+                                                   .files = -1});
         return r < 0 ? r : sync_folder(t.dir);
 }
 
@@ -124,6 +140,8 @@ int workspace_rename(struct workspace *w, const char *from, const char *to, bool
                 return r;
         if (renameat2(a.dir, a.name, b.dir, b.name, replace ? 0 : RENAME_NOREPLACE) < 0)
                 return errno == EEXIST && replace ? -ENOTEMPTY : workspace_errno(errno);
+        if (replace || a.course != b.course)
+                quota_unsure(w->quota);
         lock = fd_close(lock);
         r = sync_folder(b.dir);
         return r < 0 ? r : sync_folder(a.dir);

@@ -131,6 +131,22 @@ int workspace_open_account(const char *dir, struct store *store, const struct ac
         return 0;
 }
 
+int workspace_limit(struct workspace *w, struct quota *quota, const char *name) {
+        return quota ? quota_user(quota, name, &w->quota) : 0;
+}
+
+int workspace_used(struct workspace *w, uint64_t *ret_bytes, uint64_t *ret_files) {
+        struct quota_amount used = {0};
+
+        latch_blocking("workspace_used");
+        int r = w->quota ? quota_used(w->quota, w->home, &used) : 0;
+        if (r < 0)
+                return r;
+        *ret_bytes = (uint64_t)used.bytes;
+        *ret_files = (uint64_t)used.files;
+        return 0;
+}
+
 struct workspace *workspace_close(struct workspace *w) {
         if (!w)
                 return NULL;

@@ -50,6 +50,11 @@ _must_use_ int workspace_open(const char *dir, const char *name, uid_t uid, stru
  * outlives it. What is in a course belongs to the server, not to whom wrote it. */
 _must_use_ int workspace_open_account(const char *dir, struct store *store, const struct account *a,
                                       struct workspace **ret);
+/* From now on what w changes is held to the quota of its user. -ENOMEM. */
+struct quota;
+_must_use_ int workspace_limit(struct workspace *w, struct quota *quota, const char *name);
+/* What the home takes: bytes of files, and how many files, folders and links. */
+_must_use_ int workspace_used(struct workspace *w, uint64_t *ret_bytes, uint64_t *ret_files);
 struct workspace *workspace_close(struct workspace *w); /* NULL is fine; returns NULL */
 DEFINE_CLEANUP(struct workspace, workspace_close)
 

@@ -22,6 +22,7 @@
 
 #include "base/macros.h"
 #include "store/store.h"
+#include "workspace/quota.h"
 #include "workspace/workspace.h"
 
 #define WORKSPACE_HOME    "home"
@@ -34,6 +35,7 @@ struct workspace {   /* all fixed */
         int courses; /* DIR/courses */
         int users;   /* DIR/users */
         uid_t uid;   /* whose the files are */
+        struct quota_user *quota; /* borrowed, or NULL */
 
         /* Of one that was opened for an account; else store is NULL, and no course is written. */
         struct store *store;

@@ -17,6 +17,7 @@
 #define NEW_FILE_MODE 0644
 #define PUSH_BYTES    ((uint64_t)8 << 20)
 /* From here on the room on the disk is taken before the first byte. */
+#define NOTHING       (-1)
 #define RESERVE_BYTES (1u << 20)
 
 /* A save under way: a file in staging, on its way to a name in the user's folders. */
@@ -28,6 +29,8 @@ struct workspace_save {
         bool conditional; /* if_match counts */
         int stage;        /* held until the end: nobody sweeps meanwhile */
         int fd;
+        int64_t old_size;               /* of what stands there: given back */
+        struct quota_amount claimed;    /* of the user's quota */
         mode_t mode;                    /* what the file has now */
         char last[NAME_MAX + 1];        /* of the path: a link has another name than its target */
         char name[RANDOM_ID_CHARS + 1]; /* in staging; "" once it is not there */
@@ -36,6 +39,7 @@ struct workspace_save {
 struct workspace_save *workspace_save_abort(struct workspace_save *s) {
         if (!s)
                 return NULL;
+        quota_drop(s->w.quota, s->claimed);
         if (s->name[0])
                 (void)unlinkat(s->stage, s->name, 0); /* what stays is swept by the next */
         fd_close(s->fd);
@@ -55,11 +59,11 @@ static int judge_etag(const struct workspace_save *s, const struct stat *st) {
         return str_eq(s->if_match, etag) ? 0 : -ESTALE;
 }
 
-/* Whether the save may go over what stands there now, and the mode it is to have. */
-static int judge(const struct workspace_save *s, mode_t *ret_mode, bool *ret_there) {
+/* Whether the save may go over what stands there now, its size or NOTHING, and the mode it is to have. */
+static int judge(const struct workspace_save *s, mode_t *ret_mode, int64_t *ret_size) {
         struct stat st;
 
-        *ret_there = false;
+        *ret_size = NOTHING;
         if (fstatat(s->to.dir, s->to.name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
                 if (errno != ENOENT)
                         return workspace_errno(errno);
@@ -75,7 +79,7 @@ static int judge(const struct workspace_save *s, mode_t *ret_mode, bool *ret_the
         if (!(st.st_mode & S_IWUSR))
                 return -EROFS;
         *ret_mode = st.st_mode & (S_IRWXU | S_IRWXG | S_IRWXO);
-        *ret_there = true;
+        *ret_size = st.st_size;
         return judge_etag(s, &st);
 }
 
@@ -97,6 +101,23 @@ static int reserve(int fd, uint64_t size) {
         if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) == 0)
                 return 0;
         return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? -errno : 0;
+}
+
+/* Room for a file of this size in place of the one that is there. */
+static int claim(struct workspace_save *s, uint64_t size) {
+        struct quota_amount more = {.files = s->old_size == NOTHING ? 1 - s->claimed.files : 0};
+
+        if (s->to.course || !s->w.quota)
+                return 0;
+        if (size > INT64_MAX / 2)
+                return -EFBIG;
+        more.bytes = MAX((int64_t)size - MAX(s->old_size, 0) - s->claimed.bytes, 0);
+        int r = quota_claim(s->w.quota, s->w.home, more);
+        if (r == 0) {
+                s->claimed.bytes += more.bytes;
+                s->claimed.files += more.files;
+        }
+        return r;
 }
 
 static int stage_file(struct workspace_save *s, uint64_t size) {
@@ -132,14 +153,14 @@ static int save_new(const struct workspace *w, const char *if_match, struct work
 int workspace_save_begin(struct workspace *w, const char *path, const char *if_match, uint64_t size,
                          struct workspace_save **ret) {
         _cleanup_(workspace_save_abortp) struct workspace_save *s = NULL;
-        bool there;
-
         latch_blocking("workspace_save_begin");
         int r = save_new(w, if_match, &s);
         if (r == 0)
                 r = resolve_target(w, path, &s->to, s->last);
         if (r == 0) /* early, before the work; what counts is the look under the lock */
-                r = judge(s, &s->mode, &there);
+                r = judge(s, &s->mode, &s->old_size);
+        if (r == 0)
+                r = claim(s, size);
         if (r == 0)
                 r = stage_file(s, size);
         if (r == 0)
@@ -158,8 +179,11 @@ static void push_out(struct workspace_save *s) {
 }
 
 int workspace_save_add(struct workspace_save *s, const void *data, size_t n) {
-        int r = fd_write_all(s->fd, data, n);
+        int r = claim(s, s->added + n);
 
+        if (r < 0)
+                return r;
+        r = fd_write_all(s->fd, data, n);
         if (r < 0)
                 return workspace_errno(-r);
         s->added += n;
@@ -180,26 +204,44 @@ static int save_finish(struct workspace_save *s) {
         return r;
 }
 
+/* The claim becomes what the rename will change, which is judged by what stands there now. */
+static int settle(struct workspace_save *s, int64_t old, struct quota_amount *ret_change) {
+        struct quota_amount claimed = s->claimed;
+
+        *ret_change = (struct quota_amount){0};
+        if (s->to.course)
+                return 0;
+        *ret_change = (struct quota_amount){.bytes = (int64_t)s->added - MAX(old, 0),
+                                            .files = old == NOTHING};
+        s->claimed = (struct quota_amount){0};
+        return quota_settle(s->w.quota, claimed, *ret_change);
+}
+
 /* Of two saves with one if_match both may come here; the second finds the first's file and is refused.
  * What a program does to the file between the last look and the rename is not noticed: there is no
  * rename that compares. */
 static int save_publish(struct workspace_save *s, bool *ret_created) {
         _cleanup_(fd_closep) int lock = -1;
         unsigned flags = s->conditional && !s->if_match[0] ? RENAME_NOREPLACE : 0;
-        bool there = false;
+        struct quota_amount change;
+        int64_t old = NOTHING;
         mode_t mode;
 
         int r = change_lock(&s->w, s->to.course, &lock);
         if (r == 0)
-                r = judge(s, &mode, &there);
+                r = judge(s, &mode, &old);
+        if (r == 0)
+                r = settle(s, old, &change);
         if (r < 0)
                 return r;
-        if (mode != s->mode && fchmod(s->fd, mode) < 0)
-                return workspace_errno(errno);
-        if (renameat2(s->stage, s->name, s->to.dir, s->to.name, flags) < 0)
-                return workspace_errno(errno);
+        if ((mode != s->mode && fchmod(s->fd, mode) < 0) ||
+            renameat2(s->stage, s->name, s->to.dir, s->to.name, flags) < 0) {
+                r = workspace_errno(errno);
+                quota_change(s->w.quota, (struct quota_amount){-change.bytes, -change.files});
+                return r;
+        }
         s->name[0] = '\0';
-        *ret_created = !there;
+        *ret_created = old == NOTHING;
         return 0;
 }
 

@@ -232,3 +232,73 @@ test('a broken form leaves nothing of its last file', async (t) => {
   await new Promise((resolve) => s.on('data', () => {}).on('close', resolve));
   assert.deepEqual(fs.readdirSync(home).sort(), ['n', 'one']);
 });
+
+const MIB = 1 << 20;
+
+async function startWithQuota(t) {
+  const w = await start(t, { limits: { quota_bytes: MIB, quota_files: 100, requests_per_minute: 1000000 } });
+  const me = async () => (await (await w.server.fetch('/api/me', { token: w.ann })).json()).quota;
+  return { ...w, me };
+}
+
+test('the quota is exact for what goes through the server', async (t) => {
+  const { server, ann, me } = await startWithQuota(t);
+  const c = await server.client(ann);
+  assert.deepEqual(await me(), { bytes: MIB, used: 0, files: 100, files_used: 0 });
+  await c.write('home/a', 'x'.repeat(1000));
+  assert.equal((await put(server, ann, 'home/b', Buffer.alloc(MIB - 1000))).status, 201);
+  assert.deepEqual([(await me()).used, (await me()).files_used], [MIB, 2]);
+  await assert.rejects(c.write('home/c', 'x'), (e) => e.word === 'limit_reached');
+  assert.equal((await put(server, ann, 'home/a', 'x'.repeat(1001))).status, 507);
+  await c.write('home/c', ''); // takes no byte
+  await c.write('home/a', 'x'.repeat(999)); // what shrinks is always taken, and gives back
+  assert.equal((await me()).used, MIB - 1);
+  await c.write('home/c', 'y');
+  await c.request('fs.remove', { path: 'home/b' });
+  assert.deepEqual([(await me()).used, (await me()).files_used], [1000, 2]);
+  await c.request('fs.mkdir', { path: 'home/d' });
+  for (let i = 0; i < 97; i++)
+    await c.write(`home/d/${i}`, '');
+  await assert.rejects(c.write('home/d/more', ''), (e) => e.word === 'limit_reached');
+  await assert.rejects(c.request('fs.mkdir', { path: 'home/e' }), (e) => e.word === 'limit_reached');
+  await c.request('fs.remove', { path: 'home/d', recursive: true });
+  assert.deepEqual([(await me()).used, (await me()).files_used], [1000, 2]);
+});
+
+test('uploads at the same time do not pass the quota together', async (t) => {
+  const { server, ann, home, me } = await startWithQuota(t);
+  const size = 100000, body = Buffer.alloc(size);
+  const statuses = await Promise.all(Array.from({ length: 30 }, async (_, i) => (i % 2
+    ? (await put(server, ann, `home/p${i}`, body)).status
+    : (await (await upload(server, ann, 'home', form([file(`u${i}`, body)]))).json()).failed ? 507 : 201)));
+  const saved = statuses.filter((s) => s === 201).length;
+  assert.ok(statuses.every((s) => s === 201 || s === 507), String(statuses));
+  assert.ok(saved >= 5 && saved <= 10, `${saved} of 100,000 bytes in 1 MiB`);
+  assert.equal(fs.readdirSync(home).length, saved);
+  assert.equal((await me()).used, saved * size);
+  assert.equal((await put(server, ann, 'home/last', Buffer.alloc(MIB - saved * size))).status, 201);
+  assert.equal((await put(server, ann, 'home/one', 'x')).status, 507);
+});
+
+test('what programs write counts, and what they remove is free at once', async (t) => {
+  const { server, ann, home, me } = await startWithQuota(t);
+  const c = await server.client(ann);
+  await c.write('home/a', 'x'.repeat(100));
+  fs.writeFileSync(`${home}/big`, Buffer.alloc(3 * MIB)); // as a program would
+  await server.restart(); // nothing is remembered: the scan finds it
+  const d = await server.client(ann);
+  assert.equal((await me()).used, 3 * MIB + 100);
+  await assert.rejects(d.write('home/b', 'x'), (e) => e.word === 'limit_reached');
+  await d.write('home/a', 'x'.repeat(50));
+  fs.rmSync(`${home}/big`);
+  // A refusal rests on a scan that is at most two seconds old.
+  const until = Date.now() + 10000;
+  for (;;) {
+    const ok = await d.write('home/b', 'x').then(() => true, () => false);
+    if (ok)
+      break;
+    assert.ok(Date.now() < until);
+    await new Promise((r) => setTimeout(r, 50));
+  }
+  assert.equal((await me()).used, 51);
+});

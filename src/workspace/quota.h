@@ -1,0 +1,44 @@
+/* quota.h - how much of the disk each user's home takes, and how much it may (limits.quota_bytes, .quota_files).
+ *
+ * What latchd itself writes is counted before it is renamed into place: room is claimed as it comes, and a claim
+ * counts against all others, so two saves cannot pass the quota together; what is replaced is given back. What
+ * programs write is found by a scan of the home: when a user is first asked about, when the figure is older than
+ * 30 s (and than 50 times what a scan took), and always before a refusal. Saves that do not grow a file pass in any case.
+ * Bytes are the sizes of regular files, files are all entries.
+ *
+ * Threads: any. Lock: quota, inside, for a few instructions.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "config/config.h"
+
+struct quota;
+struct quota_user;
+
+_must_use_ int quota_new(const struct config *config, struct quota **ret);
+struct quota *quota_free(struct quota *q); /* nobody uses it any more. NULL is fine; returns NULL */
+
+/* The figures of one user, for as long as the quota lives. 0, -ENOMEM. */
+_must_use_ int quota_user(struct quota *q, const char *name, struct quota_user **ret);
+
+/* An amount of bytes and files; in a difference either may be negative. */
+struct quota_amount {
+        int64_t bytes, files;
+};
+
+/* Room for this much more, which nobody else gets until it is settled. home: to scan. 0, -EDQUOT, errors of a walk. u
+ * NULL: there is no quota. */
+_must_use_ int quota_claim(struct quota_user *u, int home, struct quota_amount more);
+/* The claim has become this change, or is too small for it: -EDQUOT, and the claim is gone. */
+_must_use_ int quota_settle(struct quota_user *u, struct quota_amount claimed,
+                            struct quota_amount change);
+void quota_drop(struct quota_user *u, struct quota_amount claimed);  /* nothing came of it */
+void quota_change(struct quota_user *u, struct quota_amount change); /* it has happened */
+void quota_unsure(struct quota_user *u); /* something of unknown size has changed */
+
+/* What is used; scans where the figure is old. */
+_must_use_ int quota_used(struct quota_user *u, int home, struct quota_amount *ret);
