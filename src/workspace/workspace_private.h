@@ -29,12 +29,12 @@
 #define WORKSPACE_COURSES "courses"
 #define WORKSPACE_STAGING "staging"
 
-struct workspace {   /* all fixed */
-        int user;    /* DIR/users/NAME */
-        int home;    /* DIR/users/NAME/home */
-        int courses; /* DIR/courses */
-        int users;   /* DIR/users */
-        uid_t uid;   /* whose the files are */
+struct workspace {                /* all fixed */
+        int user;                 /* DIR/users/NAME */
+        int home;                 /* DIR/users/NAME/home */
+        int courses;              /* DIR/courses */
+        int users;                /* DIR/users */
+        uid_t uid;                /* whose the files are */
         struct quota_user *quota; /* borrowed, or NULL */
 
         /* Of one that was opened for an account; else store is NULL, and no course is written. */
