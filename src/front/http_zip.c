@@ -12,9 +12,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/str.h"
 #include "front/arrive.h"
-#include "front/front_private.h"
 #include "front/http_place.h"
 #include "front/routes.h"
 #include "front/sending.h"

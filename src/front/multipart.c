@@ -19,6 +19,7 @@ struct multipart {
         size_t delimiter_n;
         enum state state;
         unsigned parts;
+        bool open; /* a part has begun, and its end is not sure yet */
         struct multipart_part part;
         size_t n; /* not used up yet */
         char buffer[BUFFER_BYTES];
@@ -76,7 +77,15 @@ static int step_body(struct multipart *m, bool *ret_more) {
         if (r < 0 || !*ret_more)
                 return r;
         m->state = BOUNDARY;
-        return m->hooks.end(m->hooks.arg);
+        return 0;
+}
+
+/* Only now is it sure that what came before was a boundary, so the part is whole. */
+static int end_part(struct multipart *m) {
+        bool open = m->open;
+
+        m->open = false;
+        return open ? m->hooks.end(m->hooks.arg) : 0;
 }
 
 /* Behind a boundary: two dashes and it is the last; blanks and a line's end, and a part begins. */
@@ -89,7 +98,7 @@ static int step_boundary(struct multipart *m, bool *ret_more) {
         if (!memcmp(m->buffer, "--", 2)) {
                 m->state = EPILOGUE;
                 *ret_more = true;
-                return 0;
+                return end_part(m);
         }
         while (blanks < m->n && (m->buffer[blanks] == ' ' || m->buffer[blanks] == '\t'))
                 blanks++;
@@ -104,7 +113,7 @@ static int step_boundary(struct multipart *m, bool *ret_more) {
         use_up(m, blanks + 2);
         m->state = HEAD;
         *ret_more = true;
-        return 0;
+        return end_part(m);
 }
 
 static int step_head(struct multipart *m, bool *ret_more) {
@@ -123,6 +132,7 @@ static int step_head(struct multipart *m, bool *ret_more) {
                 return r;
         use_up(m, n + 4);
         m->state = BODY;
+        m->open = true;
         return m->hooks.begin(m->hooks.arg, &m->part);
 }
 
