@@ -12,6 +12,7 @@ import { Socket, type SocketState } from './socket';
 import { splitter } from './splitter';
 import { isDark, onThemeChange, startTheme, toggleTheme } from './theme';
 import { Tree } from './tree';
+import { Watch } from './watch';
 import { baseName, folderOf, wordsOfError } from './words';
 
 const OPEN = 'latch.open';
@@ -19,6 +20,7 @@ const OPEN = 'latch.open';
 class App {
         private readonly socket: Socket;
         private readonly tree: Tree;
+        private readonly watch: Watch;
         private readonly editor: Editor;
         private readonly runner: Runner;
         private readonly runButton: HTMLButtonElement;
@@ -40,7 +42,9 @@ class App {
                 this.socket = new Socket(url.href);
                 const files = new Files(this.socket);
                 const run = (path = this.editor.path) => void (path && this.runner.run(path));
+                this.watch = new Watch(this.socket, () => this.refresh());
                 this.tree = new Tree(files, {
+                        folders: (open) => this.watch.folders(open),
                         open: (path) => {
                                 if (matchMedia('(max-width: 720px)').matches)
                                         this.body.classList.remove('no-sidebar'); // there, it shows the files
@@ -200,7 +204,10 @@ class App {
                 this.socket.onhello = (hello) => void this.hello(hello.user);
                 this.socket.onframe = (kind, channel, offset, payload) =>
                         this.runner.frame(kind, channel, offset, payload);
-                this.socket.onnotice = (method, params) => this.runner.notice(method, params);
+                this.socket.onnotice = (method, params) => {
+                        this.runner.notice(method, params);
+                        this.watch.notice(method, params);
+                };
                 window.addEventListener('focus', () => void this.refresh());
                 window.addEventListener('beforeunload', (e) => {
                         if (this.editor.unsaved.length && !this.leaving) e.preventDefault();
@@ -251,6 +258,7 @@ class App {
                         this.leaving = true;
                         return location.reload();
                 }
+                this.watch.renewed();
                 const resumed = this.runner.resume().catch((e) => toast(wordsOfError(e)));
                 if (!this.begun) {
                         this.begun = true;

@@ -29,6 +29,7 @@ export interface TreeEvents {
         renamed(from: string, to: string): void;
         removed(path: string): void;
         run(path: string): void;
+        folders(open: string[]): void; // those that are shown
 }
 
 export class Tree {
@@ -152,6 +153,7 @@ export class Tree {
                 if (t && !t.row.element.isConnected) this.typing = undefined; // its folder is gone
                 if (this.typing) this.typing.row.focus();
                 else if (focused) this.focusRow();
+                this.events.folders([...this.expanded]);
         }
 
         private row(n: Node): HTMLElement {
