@@ -3,13 +3,13 @@
  * An event is copied into a queue of fixed size; one thread writes the queue to the store, many events a
  * transaction, at most 100 ms later. Refusals (an error, and a client's address) are folded: one row for
  * each what and address a minute, with a count; where users or objects differ, it has "*". Beyond
- * AUDIT_REFUSED_MAX of them a minute the address is "others". What does not fit, or cannot be written, is counted, logged,
- * and becomes a row "audit.dropped": nothing is left out in silence.
+ * AUDIT_REFUSED_MAX of them a minute the address is "others". What does not fit, or cannot be written, is
+ * counted, logged, and becomes a row "audit.dropped": nothing is left out in silence.
  *
- * Each row's hash is BLAKE2b-256 over the hash before and the row's fields (chain.h), so no row can be
- * changed, removed or put in later unnoticed by whoever knows a later hash: a start and a stop log the last
- * one, `latchctl audit verify` prints it. A start verifies the chain (audit_check). Rows beyond keep_rows go, the oldest first; the store keeps the hash
- * behind which the chain begins.
+ * Each row's hash is BLAKE2b-256 over the hash before and the row's fields (chain.h), so no row can be changed,
+ * removed or put in later unnoticed by whoever knows a later hash: a start and a stop log the last one,
+ * `latchctl audit verify` prints it. A start verifies the chain (audit_check). Rows beyond keep_rows go, the
+ * oldest first; the store keeps the hash behind which the chain begins.
  *
  * Threads: any. Lock: audit, inside, for a few instructions.
  */
