@@ -204,11 +204,10 @@ static const struct setting table[] = {
         TEXT("sandbox", bwrap, "/usr/bin/bwrap", "the absolute path of bubblewrap", absolute_path),
         TEXT("sandbox", python, "/usr/bin/python3", "the absolute path of Python inside the cage",
              absolute_path),
-
-        LIMIT("audit", keep_rows, "1000000", "rows", 1000, 1000000000),
-
         TEXT("sandbox", ripgrep, "/usr/bin/rg",
              "empty, or the path of ripgrep inside the cage, which is below /usr", below_usr),
+
+        LIMIT("audit", keep_rows, "1000000", "rows", 1000, 1000000000),
 
         {.section = "diagnostics",
          .key = "echo",
