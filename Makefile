@@ -132,7 +132,7 @@ run:
 # Every test that belongs in a check; under 15 minutes on two cores.
 check:
 	@tools/deps check
-	@$(MAKE) --no-print-directory -j2 all all-asan all-tsan tests-asan tests-tsan fuzz-targets e2e-deps
+	@$(MAKE) --no-print-directory -j2 all all-asan all-tsan tests-asan tests-tsan fuzz-targets $(BUILD)/fault_shim.so e2e-deps
 	@BUILD=$(BUILD) tools/check
 # The acceptance tests with the numbers of docs/acceptance.md: COUNT=full make check-full. Takes hours, not minutes.
 check-full:
@@ -155,8 +155,13 @@ fuzz:
 	@$(MAKE) --no-print-directory -j2 fuzz-targets
 	@BUILD=$(BUILD) tools/run-fuzz $(FUZZ_SECONDS)
 
+# System calls that fail on demand, preloaded by end-to-end tests.
+$(BUILD)/fault_shim.so: tests/fault/shim.c | $$(@D)/.dir
+	@echo "  LINK  $@"
+	@$(CC) -D_GNU_SOURCE $(WARN) -O2 -g -fPIC -shared $< -ldl -o $@
+
 # The npm packages of the end-to-end tests, from their lock file.
-e2e-deps: tests/e2e/node_modules/.installed
+e2e-deps: $(BUILD)/fault_shim.so tests/e2e/node_modules/.installed
 tests/e2e/node_modules/.installed: tests/e2e/package-lock.json
 	@cd tests/e2e && npm ci --no-audit --no-fund --silent && touch node_modules/.installed
 

@@ -218,6 +218,7 @@ const char *http_words(int error) {
 void http_errno(struct request *r, int error) {
         const struct error_row *row = error_row(error);
 
+        r->error = error;
         http_error_more(r, row->status, rpc_error_of(error), row->message,
                         row->status == 503 ? "Retry-After: 1\r\n" : NULL);
 }

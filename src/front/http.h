@@ -32,6 +32,8 @@ struct request {
         uint64_t number;                /* req= in log lines, X-Request-Id */
         uint64_t began_ns;
         int status;     /* once answered */
+        int error;      /* -errno, for the log; 0: nothing went wrong */
+        bool cut;       /* the answer ended short of what its head had promised */
         bool noted;     /* its refusal stands in the audit log */
         bool body_read; /* nothing of the request's body is left unread */
 };

@@ -51,6 +51,7 @@ static void answer_refused(struct request *r, int error, unsigned retry_s) {
                 http_error(r, 401, "unauthorized", "the name, the password or the link is wrong");
                 return;
         }
+        r->error = error;
         snprintf(headers, sizeof headers, "Retry-After: %u\r\n", MAX(retry_s, 1u));
         if (error == -EAGAIN)
                 counters_limited(&r->front->counters, LIMITED_SIGN_IN);

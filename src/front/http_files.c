@@ -76,6 +76,11 @@ static void stream(struct request *r, int file, uint64_t from, uint64_t n) {
                                 paced = 0;
                                 until_ns = clock_mono_ns() + r->front->take_ns;
                         }
+                } else if (sent <= 0 && sent != -EAGAIN && sent != -EINTR && sent != -EPIPE &&
+                           sent != -ECONNRESET) {
+                        r->error = sent < 0 ? (int)sent : -ESTALE; /* the file ends early */
+                        r->cut = true;
+                        return;
                 } else if ((sent != -EAGAIN && sent != -EINTR) || clock_mono_ns() > until_ns ||
                            (poll(&p, 1, LOOK_MS) < 0 && errno != EINTR)) {
                         return;

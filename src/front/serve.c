@@ -63,12 +63,13 @@ void serve_log(const struct request *r) {
         count(r);
         note_refusal(r);
         snprintf(number, sizeof number, "%llx", (unsigned long long)r->number);
-        log_event(r->status >= 500 ? LOG_WARN : LOG_INFO, "http.request", LOG_S("req", number),
-                  LOG_S("method", r->ri->request_method),
+        log_event(r->status >= 500 || r->cut ? LOG_WARN : LOG_INFO, "http.request",
+                  LOG_S("req", number), LOG_S("method", r->ri->request_method),
                   LOG_S("route", r->route ? r->route->path : "-"), LOG_I("status", r->status),
                   LOG_I("us", (clock_mono_ns() - r->began_ns) / 1000),
                   LOG_S("user", r->identity ? r->identity->account->name : NULL),
-                  LOG_S("address", r->address));
+                  LOG_S("address", r->address),
+                  LOG_S("error", r->error ? strerrorname_np(-r->error) : NULL));
 }
 
 /* RFC 6750 2.1; a bearer token goes before the cookie, and a bad one is not saved by it. */
@@ -140,6 +141,7 @@ static int authenticate(struct request *r) {
 static bool identify(struct request *r) {
         int e = authenticate(r);
 
+        r->error = e;
         if (e == -EACCES && pay(r, 1))
                 http_error_more(r, 401, "unauthorized", "sign in first",
                                 "WWW-Authenticate: Bearer realm=\"latch\"\r\n");

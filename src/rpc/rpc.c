@@ -114,6 +114,7 @@ static const char *req_text(const struct rpc_job *j, char to[REQ_TEXT]) {
 static void log_wrong(const struct rpc_job *j, int error, const struct rpc_wrong *w) {
         enum log_level level = str_eq(w->code, "internal")      ? LOG_ERROR
                                : str_eq(w->code, "unavailable") ? LOG_WARN
+                               : error == -EAGAIN               ? LOG_WARN /* the system is short */
                                                                 : LOG_DEBUG;
         char req[REQ_TEXT];
 

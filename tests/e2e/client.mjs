@@ -356,9 +356,10 @@ export class Client {
   }
 
   // The channel must be known before its first frame, which may come in the very next message: hence accept.
-  async openSession(params) {
+  async openSession(params, options = {}) {
     let ch;
     await this.request('session.open', { client: this.key, ...params }, {
+      ...options,
       accept: (r) => {
         ch = new Channel(this, r.channel, r.session, r.offset);
         ch.reply = r;
