@@ -106,6 +106,8 @@ static _Bool is_file(int fd) {
         return file;
 }
 
+/* The C library names its parameters by reserved words. */
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
 #define NEXT(name) ((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
 
 ssize_t write(int fd, const void *data, size_t n) {
@@ -198,3 +200,4 @@ long syscall(long number, ...) {
                 return -1;
         return NEXT(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
