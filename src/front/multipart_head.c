@@ -4,7 +4,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/str.h"
 #include "front/multipart.h"
 
 struct text {
@@ -104,7 +103,10 @@ static bool decode_extended(char *s) {
 
                 if (*from == '%' && (low < 0 || high * 16 + low == 0))
                         return false;
-                *to++ = low < 0 ? *from : (char)(unsigned char)(high << 4 | low);
+                if (low < 0)
+                        *to++ = *from;
+                else
+                        *to++ = (char)(high * 16 + low);
                 from += low < 0 ? 0 : 2;
         }
         *to = '\0';
