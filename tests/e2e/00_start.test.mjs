@@ -235,10 +235,10 @@ test('SIGTERM tells clients 1012, latchctl stop --end-sessions tells 1001', asyn
   assert.equal((await s.exited).code, 0);
 });
 
-test('SIGHUP is noted and changes nothing; SIGINT ends as SIGTERM does', async (t) => {
+test('SIGHUP reads the settings again, and nothing else happens; SIGINT ends as SIGTERM does', async (t) => {
   const s = await startServer(t);
   s.proc.kill('SIGHUP');
-  await until(() => /event=server\.hangup/.test(s.stderr), { what: 'the log line' });
+  await until(() => /event=config\.reloaded/.test(s.stderr), { what: 'the log line' });
   assert.equal((await s.fetch('/healthz')).status, 200);
   assert.equal((await s.stop('SIGINT')).code, 0);
 });
