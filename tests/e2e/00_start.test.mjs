@@ -104,7 +104,7 @@ const bad = [
   ['an address that is none', '', ['--listen', 'nowhere'], /listen/],
   ['a port above all ports', '', ['--listen', '127.0.0.1:70000'], /listen/],
   ['a port file in no folder', '', ['--port-file', '/nonexistent/port'], /port-file.*\/nonexistent/],
-  ['more sockets than descriptors', '[server]\nmax_sockets = 600\n', [], /max_sockets: 600 sockets need 4088 open files/, ['prlimit', '--nofile=2000:2000']],
+  ['more sockets than descriptors', '[server]\nmax_sockets = 600\n', [], /max_sockets: 600 sockets need 4408 open files/, ['prlimit', '--nofile=2000:2000']],
   ['an unknown option', '', ['--quiet'], /quiet/],
   ['a configuration that is not there', null, ['--config', '/nonexistent/latch.ini'], /\/nonexistent\/latch\.ini/],
   ...(isRoot ? [
