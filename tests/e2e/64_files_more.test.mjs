@@ -150,6 +150,7 @@ test('an archive that fails midway does not look whole', async (t) => {
   fs.writeFileSync(name, randomBytes(64 << 20));
   const req = http.get(`${server.url}/api/zip/home/lab`, { headers: { authorization: `Bearer ${ann.token}` } });
   const res = await new Promise((resolve) => req.on('response', resolve));
+  await new Promise((resolve) => res.once('data', resolve)); // the file is open now, and its size promised
   res.pause();
   fs.truncateSync(name, 1000); // 64 MiB do not fit what lies between the two
   const end = new Promise((resolve) => {
