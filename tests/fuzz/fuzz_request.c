@@ -131,8 +131,10 @@ static void check_headers(const struct mg_request_info *ri) {
 
         if (judge_cookie(judge_header(ri, "Cookie"), token, sizeof token))
                 CHECK(strlen(token) < sizeof token && token[0] && !strchr(token, ';'));
-        if (list && entity_listed(list, "\"abc\""))
+        if (list && entity_listed(list, "\"abc\"", false))
                 CHECK(strchr(list, '*') || strstr(list, "\"abc\""));
+        if (list && entity_listed(list, "\"abc\"", true))
+                CHECK(entity_listed(list, "\"abc\"", false));
         (void)entity_accepts(judge_header(ri, "Accept-Encoding"), "gzip");
         (void)judge_lists(judge_header(ri, "Connection"), "close");
         forwarded_address(ri, &none, address);
