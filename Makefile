@@ -206,5 +206,5 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: fuzz fuzz-targets tidy lint unused all all-asan all-tsan run check bench install tests-asan tests-tsan e2e-deps unit-asan unit-tsan unit-rel clean
+.PHONY: fuzz fuzz-targets tidy lint unused all all-asan all-tsan run check check-full bench install tests-asan tests-tsan e2e-deps unit-asan unit-tsan unit-rel clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -44,12 +44,12 @@ struct config {
         _Atomic bool single_session;          /* a new sign-in of a user ends the older ones */
         _Atomic unsigned failures_per_minute; /* failed sign-ins by one address or for one name */
         /* [limits] */
-        size_t message_bytes;     /* of one message from a client */
-        size_t window_bytes;      /* sent beyond the last acknowledgement */
-        size_t input_bytes;       /* of input that a program has not read */
-        atomic_size_t file_bytes; /* of one file read or written on the socket */
+        size_t message_bytes;                      /* of one message from a client */
+        size_t window_bytes;                       /* sent beyond the last acknowledgement */
+        size_t input_bytes;                        /* of input that a program has not read */
+        atomic_size_t file_bytes;                  /* of one file read or written on the socket */
         _Atomic uint64_t quota_bytes, quota_files; /* of one user's home; 0: no quota */
-        _Atomic uint64_t upload_bytes; /* of one request's body with files */
+        _Atomic uint64_t upload_bytes;             /* of one request's body with files */
         _Atomic unsigned viewers_per_session;
         _Atomic unsigned sockets_per_user;
         _Atomic unsigned sessions_per_user;

@@ -13,7 +13,7 @@ import { splitter } from './splitter';
 import { isDark, onThemeChange, startTheme, toggleTheme } from './theme';
 import { Tree } from './tree';
 import { Watch } from './watch';
-import { baseName, folderOf, wordsOfError } from './words';
+import { baseName, folderOf, wordsOfError, wordsOfSignOut } from './words';
 
 const OPEN = 'latch.open';
 
@@ -30,6 +30,7 @@ class App {
         private linkTimer: number | undefined;
         private readonly body = h('main', { class: 'body' });
         private leaving = false;
+        private whyOut = ''; // in words, once the server has told it
         private begun = false;
         private reopened = false;
 
@@ -207,6 +208,7 @@ class App {
                 this.socket.onnotice = (method, params) => {
                         this.runner.notice(method, params);
                         this.watch.notice(method, params);
+                        if (method === 'user.signed_out') this.whyOut = wordsOfSignOut(params.why);
                 };
                 window.addEventListener('focus', () => void this.refresh());
                 window.addEventListener('beforeunload', (e) => {
@@ -309,7 +311,8 @@ class App {
         }
 
         private async signInAgain(): Promise<void> {
-                const user = await signIn({ name: this.user.name });
+                const user = await signIn({ name: this.user.name, problem: this.whyOut });
+                this.whyOut = '';
                 rememberSignedIn(true);
                 if (user.name !== this.user.name) {
                         forget();

@@ -48,6 +48,25 @@ function wordsOfCode(e: RpcError): string {
         }
 }
 
+// Why a sign-in has ended, above the form that asks for the next one.
+export function wordsOfSignOut(why: string): string {
+        switch (why) {
+                case 'elsewhere':
+                        return 'You have signed in elsewhere, and only one place at a time is allowed here. Your files and programs are as they were.';
+                case 'password':
+                        return 'Your password was changed.';
+                case 'role':
+                        return 'What you may do here has changed: sign in again.';
+                case 'disabled':
+                case 'deleted':
+                        return 'Your account was closed by an administrator.';
+                case 'expired':
+                        return 'Your sign-in has run out.';
+                default:
+                        return 'You were signed out.';
+        }
+}
+
 export interface Ending {
         tone: 'ok' | 'plain' | 'bad';
         text: string;

@@ -38,7 +38,9 @@ static void test_files_are_written_and_read(void **state) {
         assert_int_equal(r.n, sizeof big);
         assert_memory_equal(r.body, big, sizeof big);
         assert_non_null(strstr(r.head, etag));
-        assert_true(has_header(&r, "Content-Security-Policy: sandbox; default-src 'none'; frame-ancestors 'none'"));
+        assert_true(has_header(
+                &r,
+                "Content-Security-Policy: sandbox; default-src 'none'; frame-ancestors 'none'"));
         assert_true(has_header(&r, "Cross-Origin-Resource-Policy: same-origin"));
         assert_true(has_header(&r, "X-Content-Type-Options: nosniff"));
         assert_true(has_header(&r, "Content-Disposition: attachment; filename*=UTF-8''big.bin"));
