@@ -1,5 +1,6 @@
 // ACCEPTANCE 13: what is done for each user is done when the account is made. With 10,000 accounts and a long audit
 // log a start is ready in under 200 ms.
+// runs alone
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
