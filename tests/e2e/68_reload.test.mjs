@@ -72,11 +72,11 @@ test('a limit counts from then on', async (t) => {
   const s = await startServer(t);
   const ann = await s.user('ann');
   const c = await s.client(ann);
-  writeConfig(s, { limits: { viewers_per_session: 2, list_entries: 100, file_bytes: 4096 },
+  writeConfig(s, { limits: { viewers_per_session: 2, list_entries: 100, file_bytes: 4096, upload_bytes: 4096 },
     run: { wall_ms: 700 }, session: { stop_grace_ms: 200 } });
   const said = await s.ctl(['reload']);
   assert.equal(said.code, 0, said.stderr);
-  assert.equal(said.stdout, 'limits.file_bytes: 8388608 -> 4096\nlimits.viewers_per_session: 8 -> 2\n' +
+  assert.equal(said.stdout, 'limits.file_bytes: 8388608 -> 4096\nlimits.upload_bytes: 268435456 -> 4096\nlimits.viewers_per_session: 8 -> 2\n' +
     'limits.list_entries: 10000 -> 100\nrun.wall_ms: 3600000 -> 700\nsession.stop_grace_ms: 2000 -> 200\n');
   const run = await c.runProgram('home/a.py', 'import time\ntime.sleep(60)\n');
   assert.equal(run.exit.verdict, 'timeout');

@@ -35,6 +35,40 @@ static bool utf8(const uint8_t *p, size_t n) {
         return true;
 }
 
+/* The bytes that a name on the wire stands for: \\xHH, of a backslash or of no UTF-8. */
+static size_t unescape(const uint8_t *p, size_t n, char to[NAME_MAX + 1]) {
+        size_t out = 0;
+
+        for (size_t i = 0; i < n; out++) {
+                unsigned byte = 0;
+                char hex[5] = "";
+                if (n - i >= 4)
+                        memcpy(hex, p + i, 4);
+                bool is = hex[0] == '\\' && hex[1] == 'x' &&
+                          strspn(hex + 2, "0123456789ABCDEF") == 2;
+                if (is)
+                        byte = (unsigned)strtoul(hex + 2, NULL, 16);
+                is = is && (byte >= 0x80 || byte == '\\');
+                if (out == NAME_MAX)
+                        return NAME_MAX + 1;
+                to[out] = (char)(is ? byte : p[i]);
+                i += is ? 4 : 1;
+        }
+        to[out] = '\0';
+        return out;
+}
+
+/* A name on the wire: not "", ".", "..", not too long, and the one way to write it. */
+static bool name_allowed(struct input part) {
+        char raw[NAME_MAX + 1], wire[WORKSPACE_NAME_MAX];
+        size_t n = unescape(part.p, part.n, raw);
+
+        if (n == 0 || n > NAME_MAX || str_eq(raw, ".") || str_eq(raw, ".."))
+                return false;
+        workspace_name_wire(raw, wire);
+        return strlen(wire) == part.n && memcmp(wire, part.p, part.n) == 0;
+}
+
 static bool allowed(const uint8_t *p, size_t n) {
         struct input in = {p, n};
 
@@ -42,13 +76,25 @@ static bool allowed(const uint8_t *p, size_t n) {
                 return true;
         if (n > WORKSPACE_PATH_MAX || memchr(p, '\0', n) || !utf8(p, n) || p[n - 1] == '/')
                 return false;
-        while (in.n > 0) {
-                struct input part = take_until(&in, '/');
-                if (part.n == 0 || part.n > NAME_MAX || (part.n == 1 && part.p[0] == '.') ||
-                    (part.n == 2 && part.p[0] == '.' && part.p[1] == '.'))
+        while (in.n > 0)
+                if (!name_allowed(take_until(&in, '/')))
                         return false;
-        }
         return true;
+}
+
+/* Whatever a program calls its file: on the wire it is UTF-8, a path, and the same file again. */
+static void check_name(const uint8_t *p, size_t n) {
+        char name[NAME_MAX + 1], wire[WORKSPACE_NAME_MAX], back[NAME_MAX + 1];
+
+        n = MIN(n, (size_t)NAME_MAX);
+        for (size_t i = 0; i < n; i++)
+                name[i] = (char)(p[i] == 0 || p[i] == '/' ? '_' : p[i]);
+        name[n] = '\0';
+        workspace_name_wire(name, wire);
+        CHECK(utf8((const uint8_t *)wire, strlen(wire)));
+        CHECK(unescape((const uint8_t *)wire, strlen(wire), back) == n && str_eq(back, name));
+        CHECK((workspace_path_check(wire, strlen(wire)) == 0) ==
+              !(str_eq(name, ".") || str_eq(name, "..")));
 }
 
 /* Every byte as %XX reads back as itself. */
@@ -85,6 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (path)
                 CHECK((workspace_path_check(path, strlen(path)) == 0) ==
                       allowed((const uint8_t *)path, strlen(path)));
+        check_name((const uint8_t *)text, size);
         if (size < 600)
                 check_escaped((const uint8_t *)text, size);
         free(path);
