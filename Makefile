@@ -94,8 +94,8 @@ $(eval $(call VARIANT,rel,$(BUILD)/bin))
 $(eval $(call VARIANT,asan,$(BUILD)/asan/bin))
 $(eval $(call VARIANT,tsan,$(BUILD)/tsan/bin))
 $(eval $(call VARIANT,fuzz,$(BUILD)/fuzz/bin))
-$(foreach b,$(STATIC_asan),$(eval $(BUILD)/asan/bin/$(b): $(BUILD)/bin/$(b) | $(BUILD)/asan/bin/.dir ; @cp $$< $$@))
-$(foreach b,$(STATIC_tsan),$(eval $(BUILD)/tsan/bin/$(b): $(BUILD)/bin/$(b) | $(BUILD)/tsan/bin/.dir ; @cp $$< $$@))
+$(foreach b,$(STATIC_asan),$(eval $(BUILD)/asan/bin/$(b): $(BUILD)/bin/$(b) | $(BUILD)/asan/bin/.dir ; @cp --remove-destination $$< $$@))
+$(foreach b,$(STATIC_tsan),$(eval $(BUILD)/tsan/bin/$(b): $(BUILD)/bin/$(b) | $(BUILD)/tsan/bin/.dir ; @cp --remove-destination $$< $$@))
 
 %/.dir:
 	@mkdir -p $(@D) && touch $@
