@@ -38,33 +38,42 @@ static int staged_folder(const struct workspace *w, mode_t mode, uid_t owner, st
         return make_folder(s->stage, s->name, mode, owner, &s->fd);
 }
 
+/* What course files take is nobody's quota. */
+static struct quota_user *quota_of(const struct workspace *w, const struct target *t) {
+        return t->course ? NULL : w->quota;
+}
+
+/* Room for it is claimed. */
+static int publish_folder(const struct workspace *w, const struct target *t, struct staged *s,
+                          struct quota_amount one) {
+        _cleanup_(fd_closep) int lock = -1;
+        int r = quota_settle(quota_of(w, t), one, one);
+
+        if (r < 0)
+                return r;
+        r = change_lock(w, t->course, &lock);
+        if (r == 0 && renameat2(s->stage, s->name, t->dir, t->name, RENAME_NOREPLACE) < 0)
+                r = workspace_errno(errno);
+        quota_done(quota_of(w, t), one, r == 0);
+        if (r == 0)
+                s->name[0] = '\0';
+        return r;
+}
+
 int workspace_mkdir(struct workspace *w, const char *path) {
         const struct quota_amount one = {.files = 1};
         _cleanup_(target_done) struct target t = TARGET_NONE;
         _cleanup_(staged_done) struct staged s = STAGED_NONE;
-        _cleanup_(fd_closep) int lock = -1;
 
         latch_blocking("workspace_mkdir");
         int r = resolve_parent(w, path, &t);
         if (r == 0)
                 r = staged_folder(w, 0755, t.owner, &s);
-        if (r == 0 && !t.course)
-                r = quota_claim(w->quota, w->home, one);
-        if (r < 0)
-                return r;
-        r = change_lock(w, t.course, &lock);
-        if (r == 0 && renameat2(s.stage, s.name, t.dir, t.name, RENAME_NOREPLACE) < 0)
-                r = workspace_errno(errno);
-        if (!t.course) {
-                quota_drop(w->quota, one);
-                if (r == 0)
-                        quota_change(w->quota, one);
-        }
-        if (r < 0)
-                return r;
-        s.name[0] = '\0';
-        lock = fd_close(lock);
-        return sync_folder(t.dir);
+        if (r == 0)
+                r = quota_claim(quota_of(w, &t), w->home, one);
+        if (r == 0)
+                r = publish_folder(w, &t, &s, one);
+        return r < 0 ? r : sync_folder(t.dir);
 }
 
 /* One name: a file, a link (never what it points at), anything but a folder with something in it. */
@@ -116,11 +125,12 @@ int workspace_remove(struct workspace *w, const char *path, bool recursive) {
                 quota_unsure(w->quota);
                 return r;
         }
+        struct quota_amount less = {.bytes = S_ISREG(st.st_mode) ? -st.st_size : 0, .files = -1};
+        r = quota_settle(quota_of(w, &t), (struct quota_amount){0}, less);
+        if (r < 0)
+                return r;
         r = remove_one(w, &t, S_ISDIR(st.st_mode));
-        if (r == 0 && !t.course)
-                quota_change(w->quota,
-                             (struct quota_amount){.bytes = S_ISREG(st.st_mode) ? -st.st_size : 0,
-                                                   .files = -1});
+        quota_done(quota_of(w, &t), less, r == 0);
         return r < 0 ? r : sync_folder(t.dir);
 }
 

@@ -26,8 +26,10 @@ struct quota_user {
         uint64_t changes LATCH_GUARDED_BY(quota);
         uint64_t scanned_ms LATCH_GUARDED_BY(quota); /* 0: never */
         uint64_t scan_took_ms LATCH_GUARDED_BY(quota);
+        unsigned pending LATCH_GUARDED_BY(quota); /* settled, and not done */
         bool unsure LATCH_GUARDED_BY(quota);
-        char name[64]; /* fixed */
+        bool endless LATCH_GUARDED_BY(quota); /* the last scan saw only a part of it */
+        char name[64];                        /* fixed */
 };
 
 struct quota {
@@ -126,18 +128,19 @@ static int count(void *arg, const char *path, const struct stat *st, int fd) {
         return 0;
 }
 
-/* What it has found, and what has grown since it began: never less than there is of ours. */
+/* What it has found, and what has grown since it began: never less than there is of ours. Of a change that is
+ * being made it may have seen the one or the other: the next one who needs to know looks again. */
 static void publish_locked(struct quota_user *u, struct quota_amount found,
                            const struct quota_amount *grown, uint64_t changes, uint64_t began_ms)
         LATCH_MUST_HOLD(quota) {
         u->used.bytes = found.bytes + u->grown.bytes - grown->bytes;
         u->used.files = found.files + u->grown.files - grown->files;
-        u->unsure = u->changes != changes;
+        u->unsure = u->changes != changes || u->pending > 0;
         u->scanned_ms = clock_mono_ms();
         u->scan_took_ms = u->scanned_ms - began_ms;
 }
 
-/* A tree with more than can be looked at counts as what was seen: far over any quota of files. */
+/* A tree with more than can be looked at is over any quota: what was seen says nothing of the rest. */
 static int scan(struct quota_user *u, int home) {
         struct quota_amount found = {0}, grown = {0};
         struct workspace_walk how = {.visit = count, .arg = &found, .entries_max = SCAN_ENTRIES};
@@ -150,8 +153,10 @@ static int scan(struct quota_user *u, int home) {
         int r = walk_tree(home, &how);
         if (r < 0 && r != -EFBIG)
                 return r;
-        LATCH_WITH(quota, &u->home->lock)
+        LATCH_WITH(quota, &u->home->lock) {
                 publish_locked(u, found, &grown, changes, began_ms);
+                u->endless = r < 0;
+        }
         return 0;
 }
 
@@ -165,16 +170,16 @@ static int scan_if_old(struct quota_user *u, int home) {
         return old ? scan(u, home) : 0;
 }
 
-static bool over(int64_t used, int64_t claimed, int64_t more, uint64_t limit) {
-        return limit > 0 && more > 0 && (uint64_t)(used + claimed + more) > limit;
+static bool over(bool endless, int64_t used, int64_t claimed, int64_t more, uint64_t limit) {
+        return limit > 0 && more > 0 && (endless || (uint64_t)(used + claimed + more) > limit);
 }
 
 static bool fits_locked(const struct quota_user *u, struct quota_amount more)
         LATCH_MUST_HOLD(quota) {
         const struct config *c = u->home->config;
 
-        return !over(u->used.bytes, u->claimed.bytes, more.bytes, c->quota_bytes) &&
-               !over(u->used.files, u->claimed.files, more.files, c->quota_files);
+        return !over(u->endless, u->used.bytes, u->claimed.bytes, more.bytes, c->quota_bytes) &&
+               !over(u->endless, u->used.files, u->claimed.files, more.files, c->quota_files);
 }
 
 static bool try_claim(struct quota_user *u, struct quota_amount more, bool *ret_old) {
@@ -212,7 +217,12 @@ static void change_locked(struct quota_user *u, struct quota_amount change) LATC
         u->changes++;
 }
 
+static struct quota_amount growth(struct quota_amount change) {
+        return (struct quota_amount){MAX(change.bytes, 0), MAX(change.files, 0)};
+}
+
 int quota_settle(struct quota_user *u, struct quota_amount claimed, struct quota_amount change) {
+        struct quota_amount kept = growth(change);
         int r = 0;
 
         if (!u)
@@ -220,12 +230,29 @@ int quota_settle(struct quota_user *u, struct quota_amount claimed, struct quota
         LATCH_WITH(quota, &u->home->lock) {
                 u->claimed.bytes -= claimed.bytes;
                 u->claimed.files -= claimed.files;
-                if (fits_locked(u, change))
-                        change_locked(u, change);
-                else
+                if (fits_locked(u, change)) {
+                        u->claimed.bytes += kept.bytes;
+                        u->claimed.files += kept.files;
+                        u->pending++;
+                } else {
                         r = -EDQUOT;
+                }
         }
         return r;
+}
+
+void quota_done(struct quota_user *u, struct quota_amount change, bool happened) {
+        struct quota_amount kept = growth(change);
+
+        if (!u)
+                return;
+        LATCH_WITH(quota, &u->home->lock) {
+                u->claimed.bytes -= kept.bytes;
+                u->claimed.files -= kept.files;
+                u->pending--;
+                if (happened)
+                        change_locked(u, change);
+        }
 }
 
 void quota_drop(struct quota_user *u, struct quota_amount claimed) {
@@ -235,13 +262,6 @@ void quota_drop(struct quota_user *u, struct quota_amount claimed) {
                 u->claimed.bytes -= claimed.bytes;
                 u->claimed.files -= claimed.files;
         }
-}
-
-void quota_change(struct quota_user *u, struct quota_amount change) {
-        if (!u)
-                return;
-        LATCH_WITH(quota, &u->home->lock)
-                change_locked(u, change);
 }
 
 void quota_unsure(struct quota_user *u) {

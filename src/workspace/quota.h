@@ -33,11 +33,13 @@ struct quota_amount {
 /* Room for this much more, which nobody else gets until it is settled. home: to scan. 0, -EDQUOT, errors of a walk. u
  * NULL: there is no quota. */
 _must_use_ int quota_claim(struct quota_user *u, int home, struct quota_amount more);
-/* The claim has become this change, or is too small for it: -EDQUOT, and the claim is gone. */
+/* The claim becomes this change, which is made now: 0, and quota_done follows. Or it is too small for it: -EDQUOT,
+ * and the claim is gone. What only shrinks needs no claim, and is never refused. */
 _must_use_ int quota_settle(struct quota_user *u, struct quota_amount claimed,
                             struct quota_amount change);
-void quota_drop(struct quota_user *u, struct quota_amount claimed);  /* nothing came of it */
-void quota_change(struct quota_user *u, struct quota_amount change); /* it has happened */
+/* After a settle: it has happened, or not. Until then it counts as claimed, and no scan is relied on. */
+void quota_done(struct quota_user *u, struct quota_amount change, bool happened);
+void quota_drop(struct quota_user *u, struct quota_amount claimed); /* nothing came of it */
 void quota_unsure(struct quota_user *u); /* something of unknown size has changed */
 
 /* What is used; scans where the figure is old. */

@@ -235,11 +235,11 @@ static int save_publish(struct workspace_save *s, bool *ret_created) {
         if (r < 0)
                 return r;
         if ((mode != s->mode && fchmod(s->fd, mode) < 0) ||
-            renameat2(s->stage, s->name, s->to.dir, s->to.name, flags) < 0) {
+            renameat2(s->stage, s->name, s->to.dir, s->to.name, flags) < 0)
                 r = workspace_errno(errno);
-                quota_change(s->w.quota, (struct quota_amount){-change.bytes, -change.files});
+        quota_done(s->to.course ? NULL : s->w.quota, change, r == 0);
+        if (r < 0)
                 return r;
-        }
         s->name[0] = '\0';
         *ret_created = old == NOTHING;
         return 0;
