@@ -298,6 +298,29 @@ static int serve_request(struct request *r) {
         return status;
 }
 
+/* Whoever asks for an upgrade where there is none is answered as if he had not asked for it. */
+static bool wants_socket_here(const struct request *r) {
+        const struct route *route;
+        const char *rest;
+        unsigned allowed;
+
+        if (!judge_wants_socket(r->ri) || !r->ri->local_uri_raw)
+                return false;
+        route = route_find(r->ri->local_uri_raw, METHOD_GET, &rest, &allowed);
+        return route && route->socket;
+}
+
+/* It keeps none of the threads that are for sockets: only while there is one for requests it is waited for. */
+static int finish_beginning(struct request *r) {
+        struct front *f = r->front;
+        bool linger = front_take(&f->requests, f->deps.config->http_threads);
+        int status = finish(r, linger);
+
+        if (linger)
+                atomic_fetch_sub(&f->requests, 1);
+        return status;
+}
+
 int serve(struct front *f, struct mg_connection *conn) {
         const struct guest *g = guest_of(conn);
         struct request r;
@@ -309,10 +332,10 @@ int serve(struct front *f, struct mg_connection *conn) {
                 http_errno(&r, -EMFILE);
                 return finish(&r, true);
         }
-        if (!judge_wants_socket(r.ri))
+        if (!wants_socket_here(&r))
                 return serve_request(&r);
         if (!handle(&r))
-                return finish(&r, true);
+                return finish_beginning(&r);
         identity_unref(r.identity);
         return 0;
 }

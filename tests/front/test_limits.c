@@ -86,7 +86,7 @@ static int begin_put(const char *token) {
 }
 
 static void test_one_request_too_many_hears_so_at_once(void **state) {
-        int busy[6], socket;
+        int busy[6], socket, fd;
         char token[TOKEN_TEXT_MAX];
         uint64_t began;
 
@@ -104,12 +104,16 @@ static void test_one_request_too_many_hears_so_at_once(void **state) {
                 assert_non_null(strstr(r.body, "\"busy\""));
         }
         assert_true(clock_mono_ms() - began < 5000);
+        /* It is one, too, if it asks for an upgrade where there is none. */
+        assert_int_equal(ws_upgrade(&s, "/healthz", "", &fd, &r), 503);
+        assert_true(has_header(&r, "Retry-After: 1"));
         /* Sockets have threads of their own. */
         socket = ws_open(&s, "/v1/ws", token);
         for (size_t i = 0; i < ELEMENTS(busy); i++)
                 close(busy[i]);
         wait_for(atomic_load(&s.front->requests) == 0);
         assert_int_equal(status_of(&s, "GET /healthz HTTP/1.1\r\n"), 200);
+        assert_int_equal(ws_upgrade(&s, "/healthz", "", &fd, &r), 200);
         close(socket);
         server_stop(&s);
 }
