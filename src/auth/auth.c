@@ -224,8 +224,11 @@ int password_try(struct auth *a, const char *name, const char *address, const ch
                  const char *password, bool patient, unsigned *ret_retry_s) {
         struct attempt t = attempt_of(a, address, name);
 
-        if (strnlen(password, PASSWORD_MAX + 1) > PASSWORD_MAX)
-                return attempt_failed(a, &t); /* nobody has one */
+        if (strnlen(password, PASSWORD_MAX + 1) > PASSWORD_MAX) { /* nobody has one */
+                int r = attempt_allowed(a, &t, ret_retry_s);
+
+                return r < 0 ? r : attempt_failed(a, &t);
+        }
         return check_password(a, &t, hash, password, patient, ret_retry_s);
 }
 

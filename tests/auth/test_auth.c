@@ -148,6 +148,25 @@ static void test_only_failures_count_against_name_and_address(void **state) {
         assert_int_equal(auth_sign_in(auth, "bob", "wrong", "192.0.2.2", &g, &retry_s), -EACCES);
 }
 
+/* Who is signed in and guesses its own old password is held to the limit however long the guesses are. */
+static void test_no_guess_blocks_for_longer_than_the_limit_says(void **state) {
+        char longest[2000];
+        struct auth_grant g = signed_in();
+        unsigned retry_ms = 0;
+
+        (void)state;
+        config.failures_per_minute = 2;
+        memset(longest, 'x', sizeof longest - 1);
+        longest[sizeof longest - 1] = '\0';
+        for (int i = 0; i < 50; i++) {
+                int r = auth_change_password(auth, g.identity, longest, "another one", HERE,
+                                             &retry_ms);
+                assert_int_equal(r, i < 2 ? -EPERM : -EAGAIN);
+        }
+        assert_in_range(retry_ms, 1, 31000);
+        identity_unref(g.identity);
+}
+
 static void test_guessed_links_count(void **state) {
         struct auth_grant g;
         unsigned retry_s = 0;
@@ -574,6 +593,7 @@ int main(void) {
                 TEST(test_an_unknown_name_costs_as_much_as_a_wrong_password),
                 TEST(test_a_failing_store_is_never_a_wrong_password),
                 TEST(test_only_failures_count_against_name_and_address),
+                TEST(test_no_guess_blocks_for_longer_than_the_limit_says),
                 TEST(test_guessed_links_count),
                 TEST(test_a_storm_of_guesses_is_held_to_the_limit),
                 TEST(test_tokens_outlive_the_server),
