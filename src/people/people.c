@@ -123,6 +123,8 @@ static int act(const struct people *p, const struct people_order *o, const struc
                 return auth_change(p->auth, u->id, &change, AUTH_ROLE);
         case PEOPLE_DISABLE: change.disabled = 1; return shut(p, u->id, change, AUTH_DISABLED);
         case PEOPLE_ENABLE:
+                if (!u->disabled)
+                        return 0; /* who works is not signed out */
                 change.disabled = 0;
                 return auth_change(p->auth, u->id, &change, AUTH_DISABLED);
         case PEOPLE_DELETE: change.deleted = 1; return shut(p, u->id, change, AUTH_DELETED);
