@@ -164,6 +164,10 @@ static void answer(struct request *r, struct http_place *p) {
         e = http_begin(r, &a);
         if (e == 0 && !r->head)
                 e = send_tree(p, k);
+        if (e < 0) { /* the head is out: the log alone can say it */
+                r->error = e;
+                r->cut = e != -EPIPE && e != -ECONNRESET;
+        }
         place_note(r, "fs.archive", p->path, e);
 }
 
