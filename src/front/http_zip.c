@@ -33,6 +33,8 @@ static int count(void *arg, const char *path, const struct stat *st, int fd) {
         (void)fd;
         if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
                 return 0;
+        if (name + WORKSPACE_NAME_MAX + 2 > NAME_BYTES_MAX) /* name_of would have no room for it */
+                return -EFBIG;
         c->table += 46 + strlen(path) + 1;
         c->bytes += ZIP_ENTRY_BYTES + 2 * name;
         if (S_ISREG(st->st_mode)) /* what does not pack grows by 5 bytes in 16 KiB */
@@ -181,8 +183,9 @@ void http_zip(struct request *r) {
                 return;
         e = workspace_walk(p.ws, p.path, &how);
         if (e == -EFBIG)
-                http_error(r, 413, "too_large",
-                           "an archive holds 65,535 files and 4 GiB: ask for the folders in it");
+                http_error(
+                        r, 413, "too_large",
+                        "an archive holds 65,535 files, 4 GiB and paths of 7 KiB: ask for the folders in it");
         else if (e < 0)
                 http_errno(r, e);
         else
