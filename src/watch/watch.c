@@ -81,7 +81,10 @@ int watch_remove(struct watches *w, struct port *p, uint32_t number) {
 
 static int carry_out(struct watches *w, struct ask *a) {
         switch (a->what) {
-        case ASK_ADD: return client_add(w, a);
+        case ASK_ADD:
+                /* A folder that was moved just now, and is watched anew where it is, must not hear of that. */
+                folders_hear(w);
+                return client_add(w, a);
         case ASK_ACTIVATE: return client_activate(w, a);
         case ASK_REMOVE: return client_remove(w, a);
         case ASK_CLOSE: client_close(w, a->client); return 0;
