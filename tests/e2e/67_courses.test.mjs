@@ -132,6 +132,7 @@ test('without a server, and after a restart', async (t) => {
   await server.stop();
   assert.equal((await ctl(server, 'course', 'add', 'later', '--teacher', 'tom')).code, 0);
   assert.equal((await ctl(server, 'course', 'list')).stdout, 'later\ttom\n');
+  assert.match((await ctl(server, 'audit', 'list', '--what', 'admin.course_add')).stdout, /later/);
   await server.restart();
   const c = await server.client(tom);
   await c.write('courses/later/a', 'x');

@@ -49,6 +49,14 @@ static int say(int r, char **ret_error) {
                         told ? courses_words(r) : strerror(-r));
 }
 
+/* What was done goes on record before it is said; what came of it is said either way. */
+static int finish(struct store *store, const char *what, const char *course, int r,
+                  char **ret_error) {
+        r = r < 0 ? say(r, ret_error) : audit_direct(store, what, course, ret_error);
+        store_close(store);
+        return r;
+}
+
 int course_add_direct(const struct command *c, const struct config *config, char **ret_error) {
         struct store *store = NULL;
         int r = store_open(config->data, &store, ret_error);
@@ -58,8 +66,7 @@ int course_add_direct(const struct command *c, const struct config *config, char
         r = workspace_prepare(config->data);
         if (r == 0)
                 r = courses_add(config->data, store, c->arg[0], c->option[OPTION_TEACHER]);
-        store_close(store);
-        return say(r, ret_error);
+        return finish(store, "admin.course_add", c->arg[0], r, ret_error);
 }
 
 static int teacher_direct(const struct command *c, const struct config *config, bool teaches,
@@ -70,8 +77,7 @@ static int teacher_direct(const struct command *c, const struct config *config, 
         if (r < 0)
                 return r;
         r = courses_set_teacher(store, c->arg[0], c->arg[1], teaches);
-        store_close(store);
-        return say(r, ret_error);
+        return finish(store, "admin.course_teacher", c->arg[0], r, ret_error);
 }
 
 int course_teacher_add_direct(const struct command *c, const struct config *config,
