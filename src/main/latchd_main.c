@@ -109,18 +109,17 @@ static int welcome_first(struct latchd *d, const char *url) {
         bool made;
 
         int r = people_make_first(server_people(d->server), &made, &first);
-        if (r == 0 && made)
-                r = audit_note_durable(
-                        server_audit(d->server),
-                        &(struct audit_event){.what = "admin.user_add", .object = "admin"});
         if (r < 0 || !made)
                 return r;
+        r = audit_note_durable(server_audit(d->server),
+                               &(struct audit_event){.what = "admin.user_add", .object = "admin"});
+        /* Said even so: it cannot be said again. */
         int n = printf("First start: the user admin was made.\n"
                        "  password: %s\n"
                        "  sign in, once, with this link: %s/#link=%s\n",
                        first.password, url, first.link);
         explicit_bzero(&first, sizeof first);
-        return n < 0 || fflush(stdout) != 0 ? -EIO : 0;
+        return n < 0 || fflush(stdout) != 0 ? -EIO : r;
 }
 
 static int announce(struct latchd *d, const char *address) {
