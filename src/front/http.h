@@ -61,10 +61,6 @@ const char *http_words(int error); /* what http_errno would say */
 /* The head alone, for an answer whose n bytes are sent elsewhere. 0 or -errno. */
 _must_use_ int http_begin(struct request *r, const struct answer *a);
 
-/* The whole body, at most limit bytes (64 KiB); *ret is the caller's, to wipe if need be and buf_done. False: it was answered with what was wrong (411, 413, 417, 408,
- * 400, 503). */
-_must_use_ bool http_body(struct request *r, size_t limit, struct buf *ret);
-
 /* The body piece by piece, none of it kept: take(arg, piece, n) is given at most HTTP_PIECE_BYTES at once,
  * and ends it with what it returns below 0. 0; -ECANCELED: it was answered with what was wrong; else what
  * take returned, and nothing is answered yet. */

@@ -158,7 +158,9 @@ int http_body_stream(struct request *r, uint64_t limit, http_take *take, void *a
         return -ECANCELED;
 }
 
-bool http_body(struct request *r, size_t limit, struct buf *ret) {
+/* The whole body, at most limit bytes; *ret is the caller's, to wipe if need be and buf_done. False: it was
+ * answered with what was wrong (411, 413, 417, 408, 400, 503). */
+static bool read_body(struct request *r, size_t limit, struct buf *ret) {
         long long length = r->ri->content_length;
         struct buf body = BUF_INIT(limit);
         int e;
@@ -180,7 +182,7 @@ json_t *http_body_json(struct request *r, size_t limit) {
         struct buf body;
         json_t *j = NULL;
 
-        if (!http_body(r, limit, &body))
+        if (!read_body(r, limit, &body))
                 return NULL;
         if (!json_deeper(body.data, body.n, JSON_DEPTH))
                 j = json_loadb(body.data, body.n, JSON_REJECT_DUPLICATES, NULL);

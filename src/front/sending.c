@@ -12,7 +12,9 @@
 
 #define LOOK_MS 200 /* how soon a stop is noticed */
 
-int http_send(struct request *r, int sock, const void *data, size_t n) {
+/* All of it, at most 64 KiB, to a duplicate of the connection's socket. 0; -ETIMEDOUT: it was not taken within
+ * front's take_ns, or the server stops; -errno. */
+static int send_all(struct request *r, int sock, const void *data, size_t n) {
         uint64_t until_ns = clock_mono_ns() + r->front->take_ns;
         const char *at = data;
 
@@ -41,11 +43,11 @@ static int flush(struct chunks *c) {
 
         if (c->n == 0)
                 return 0;
-        e = http_send(c->r, c->sock, head, (size_t)n);
+        e = send_all(c->r, c->sock, head, (size_t)n);
         if (e == 0)
-                e = http_send(c->r, c->sock, c->piece, c->n);
+                e = send_all(c->r, c->sock, c->piece, c->n);
         if (e == 0)
-                e = http_send(c->r, c->sock, "\r\n", 2);
+                e = send_all(c->r, c->sock, "\r\n", 2);
         c->n = 0;
         return e;
 }
@@ -70,5 +72,5 @@ int chunks_add(struct chunks *c, const void *data, size_t n) {
 int chunks_end(struct chunks *c) {
         int e = flush(c);
 
-        return e == 0 ? http_send(c->r, c->sock, "0\r\n\r\n", 5) : e;
+        return e == 0 ? send_all(c->r, c->sock, "0\r\n\r\n", 5) : e;
 }

@@ -8,10 +8,6 @@
 
 #include "front/http.h"
 
-/* All of it, at most 64 KiB, to a duplicate of the connection's socket. 0; -ETIMEDOUT: it was not taken within
- * front's take_ns, or the server stops; -errno. */
-_must_use_ int http_send(struct request *r, int sock, const void *data, size_t n);
-
 /* An answer whose length nobody knows yet (RFC 9112, 7.1), after http_begin with .chunked. Until the last one has
  * gone out it is plain to the client that the answer is not whole. */
 struct chunks {

@@ -118,6 +118,15 @@ void clients_again(struct watches *w, uint64_t now_ms) {
 
 /* ---- watches ---- */
 
+/* On the connection's thread. */
+static void client_closed(struct port_closer *c) {
+        struct client *client = CONTAINER_OF(c, struct client, closer);
+        struct ask a = {.what = ASK_CLOSE, .client = client};
+
+        watches_ask(client->all, &a);
+        CHECK(a.result == 0); /* watches outlive every socket */
+}
+
 static struct client *client_of(struct port *p) {
         struct port_closer *c = port_closer(p, client_closed);
 
@@ -244,12 +253,4 @@ void client_close(struct watches *w, struct client *c) {
         if (*at)
                 *at = c->stuck_next;
         free(c);
-}
-
-void client_closed(struct port_closer *c) {
-        struct client *client = CONTAINER_OF(c, struct client, closer);
-        struct ask a = {.what = ASK_CLOSE, .client = client};
-
-        watches_ask(client->all, &a);
-        CHECK(a.result == 0); /* watches outlive every socket */
 }

@@ -116,7 +116,6 @@ void folders_tell(struct watches *w, uint64_t now_ms);
 uint64_t folders_due_ms(const struct watches *w); /* 0: nothing is */
 
 /* ---- clients.c ---- */
-void client_closed(struct port_closer *c); /* on the connection's thread */
 _must_use_ int client_add(struct watches *w, struct ask *a);
 _must_use_ int client_activate(struct watches *w, struct ask *a);
 _must_use_ int client_remove(struct watches *w, struct ask *a);
