@@ -52,7 +52,8 @@ struct audit_event {
 
 /* Goes on behind the last event of the store. keep_rows 0: all of them. 0, -ENOMEM, -errno of the store. */
 _must_use_ int audit_new(struct store *store, uint64_t keep_rows, struct audit **ret);
-/* Verifies the chain once, beside the service, and logs what it finds. Once, by whoever frees it. 0, -EAGAIN. */
+/* Verifies the chain once, beside the service, and logs what it finds. Once, by whoever frees it. 0,
+ * -EAGAIN. */
 _must_use_ int audit_check(struct audit *a);
 /* Writes what waits, for at most a second where the store refuses. NULL is fine; returns NULL. */
 struct audit *audit_free(struct audit *a);

@@ -1,7 +1,7 @@
 /* writer.c - the thread that writes: what waits goes to the store, many rows a transaction.
  *
- * What the store does not take stays where it is and is tried again, every quarter of a second, and at once when
- * somebody waits for it; meanwhile the open queue fills, and then events are counted only. */
+ * What the store does not take stays where it is and is tried again, every quarter of a second, and at
+ * once when somebody waits for it; meanwhile the open queue fills, and then events are counted only. */
 #include <string.h>
 
 #include "audit/audit_private.h"

@@ -132,8 +132,9 @@ _must_use_ int auth_redeem(struct auth *a, const char *ticket, struct identity *
  * away (root, or CAP_CHOWN), else the process's. What workspace_make_user wants; account.uid is it. */
 uid_t auth_host_uid(const struct store_user *u);
 
-/* A new user, with the password hashed here; NULL: none, so that only a link signs in. ret_user may be NULL. -EINVAL bad name; -EEXIST; -ERANGE
- * no uid left; -EMSGSIZE password shorter than 8 or longer than 1024 bytes; -errno of the store. */
+/* A new user, with the password hashed here; NULL: none, so that only a link signs in. ret_user may be
+ * NULL. -EINVAL bad name; -EEXIST; -ERANGE no uid left; -EMSGSIZE password shorter than 8 or longer than
+ * 1024 bytes; -errno of the store. */
 _must_use_ int auth_user_add(struct auth *a, const char *name, enum role role, const char *password,
                              struct store_user *ret_user);
 

@@ -4,9 +4,9 @@
  * an error that names the key; the caller exits with 78 (EX_CONFIG). Command line wins over file wins
  * over default. docs/configuration.md is the published list and is compared with the table by a test.
  *
- * A setting is live exactly if its field here is _Atomic (bool, or a number of 4 or 8 bytes): a reload may change it
- * under everybody's eyes. Who needs a value twice reads it once; two live settings may be of two reloads.
- * All else waits for the next start.
+ * A setting is live exactly if its field here is _Atomic (bool, or a number of 4 or 8 bytes): a reload
+ * may change it under everybody's eyes. Who needs a value twice reads it once; two live settings may be
+ * of two reloads. All else waits for the next start.
  *
  * Threads: load, take_live, print: main. Fields: any; const for all but main.
  */

@@ -29,5 +29,6 @@ void conditions_of(const struct request *r, struct conditions *c);
 /* Into the audit log: what a user changed in their files, or tried to. */
 void place_note(const struct request *r, const char *what, const char *path, int error);
 
-/* 412 with what stands there now: ETag, and error.etag, .size, .mtime. now NULL: nothing does, or no one knows. */
+/* 412 with what stands there now: ETag, and error.etag, .size, .mtime. now NULL: nothing does, or no one
+ * knows. */
 void http_conflict(struct request *r, int error, const struct workspace_stat *now);

@@ -8,8 +8,8 @@
 
 #include "front/http.h"
 
-/* An answer whose length nobody knows yet (RFC 9112, 7.1), after http_begin with .chunked. Until the last one has
- * gone out it is plain to the client that the answer is not whole. */
+/* An answer whose length nobody knows yet (RFC 9112, 7.1), after http_begin with .chunked. Until the
+ * last one has gone out it is plain to the client that the answer is not whole. */
 struct chunks {
         struct request *r;
         int sock;

@@ -68,8 +68,8 @@ _must_use_ int ring_create(const char *id, uint64_t ring_bytes, int *ret_data_fd
 
 /* ---- the holder's side ---- */
 struct ring_writer;
-/* Maps both, then seals DATA against FUTURE_WRITE and further seals. The fds stay the caller's. 0, -EPROTO for a
- * file that is not ring_create's, -errno. */
+/* Maps both, then seals DATA against FUTURE_WRITE and further seals. The fds stay the caller's. 0,
+ * -EPROTO for a file that is not ring_create's, -errno. */
 _must_use_ int ring_writer_open(int data_fd, int control_fd, struct ring_writer **ret);
 struct ring_writer *ring_writer_free(struct ring_writer *w);
 

@@ -40,7 +40,8 @@ struct rpc_request {
  * rpc_error_of, unless r->code is set. */
 typedef int rpc_handler(struct rpc_request *r, json_t **ret);
 
-/* The handler's words for an error: `return rpc_fail(r, -EBUSY, "busy", "that file is running");` code may be NULL. */
+/* The handler's words for an error: `return rpc_fail(r, -EBUSY, "busy", "that file is running");` code
+ * may be NULL. */
 int rpc_fail(struct rpc_request *r, int error, const char *code, const char *fmt, ...)
         _printf_(4, 5);
 

@@ -2,8 +2,8 @@
  *
  * Where replay begins. `since` that is kept: there, and the bytes are the same. `since` that is gone, or none:
  * the channel begins at `since` (or 0), and the first thing it hears is a gap to what is kept; so the reply's
- * offset, the gap and the frames stand end to end. This is what the protocol asks of pipes. Terminals get the same
- * until the holder keeps a screen to make snapshots of; so replay is always "exact" for now.
+ * offset, the gap and the frames stand end to end. This is what the protocol asks of pipes. Terminals
+ * get the same until the holder keeps a screen to make snapshots of; so replay is always "exact" for now.
  */
 #include <errno.h>
 #include <stdio.h>

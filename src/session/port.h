@@ -60,8 +60,8 @@ struct port {
 void port_init(struct port *p, const struct port_ops *ops, struct identity *identity,
                const char *address);
 
-/* The socket is gone: every channel leaves its session, every closer is called. A driver that leaves so holds the gate for
- * driver_grace. Once, by the connection's own thread, after its last frame was read. */
+/* The socket is gone: every channel leaves its session, every closer is called. A driver that leaves so
+ * holds the gate for driver_grace. Once, by the connection's own thread, after its last frame was read. */
 void port_close(struct port *p);
 void port_done(struct port *p); /* frees what init took; closed before */
 

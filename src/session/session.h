@@ -129,7 +129,8 @@ _must_use_ int session_resize(struct session *s, struct port *p, uint32_t channe
 /* name: INT, TERM, ... as on the wire. 0; -EINVAL no such name; -ESRCH it has ended. */
 _must_use_ int session_signal(struct session *s, const char *name);
 _must_use_ int session_stop(struct session *s); /* 0, also if it has ended; -EAGAIN; -ENOENT */
-/* Ends it if it lives, and waits a moment for that; nobody finds it any more. 0, -errno of the store, -EAGAIN. */
+/* Ends it if it lives, and waits a moment for that; nobody finds it any more. 0, -errno of the store,
+ * -EAGAIN. */
 _must_use_ int session_close(struct session *s);
 
 /* ---- list ---- */

@@ -170,13 +170,13 @@ bool session_lost_now(struct session *s);
 bool session_drain_dying(struct session *s);
 /* Waits until its cage is gone, or the time is. */
 void session_wait_cage(struct session *s, uint64_t until_ns);
-/* Writes its record as it is now; or drops it, if it is to be forgotten and has ended. On its strand, or where no
- * strand runs any more. 0, -errno of the store. */
+/* Writes its record as it is now; or drops it, if it is to be forgotten and has ended. On its strand, or
+ * where no strand runs any more. 0, -errno of the store. */
 _must_use_ int session_record_now(struct session *s);
 /* The same, by a job on its strand. */
 void session_record_soon(struct session *s);
-/* Its record says from now on that it is to be forgotten: a server that starts ends its holder, if there is one.
- * 0, -errno of the store. */
+/* Its record says from now on that it is to be forgotten: a server that starts ends its holder, if there
+ * is one. 0, -errno of the store. */
 _must_use_ int session_bury(struct session *s);
 /* Ended or never begun: its record and its holder go, nobody finds it. 0, or -errno of the store: as before. */
 _must_use_ int session_drop(struct session *s);

@@ -87,7 +87,8 @@ _must_use_ int transaction_open(struct store *s, struct conn **ret); /* conn_tak
 _must_use_ int transaction_end(struct conn *c, int r);
 
 /* The prepared statement with its parameters bound, one letter each: i int64_t, n int64_t that is NULL below 0,
- * t text, h hash (of TOKEN_HASH_BYTES); a NULL pointer is NULL. What is bound must live until the statement is reset. */
+ * t text, h hash (of TOKEN_HASH_BYTES); a NULL pointer is NULL. What is bound must live until the
+ * statement is reset. */
 _must_use_ int statement_bind(struct conn *c, enum statement which, sqlite3_stmt **ret,
                               const char *types, ...);
 _must_use_ int statement_step(sqlite3_stmt *st); /* 1 a row, 0 no more, -errno */
@@ -109,8 +110,8 @@ _must_use_ int column_text(sqlite3_stmt *st, int column, char *to, size_t size);
  * damaged or no database is -EUCLEAN then. */
 _must_use_ int store_complain(struct conn *c, int rc, char **ret_error);
 
-/* Checks whose file it is, its version and its integrity, and migrates it. -EINVAL and words; -EUCLEAN and words:
- * it is damaged. */
+/* Checks whose file it is, its version and its integrity, and migrates it. -EINVAL and words; -EUCLEAN
+ * and words: it is damaged. */
 _must_use_ int store_migrate(struct conn *c, char **ret_error);
 int64_t store_newest(void); /* the version that migrating gives */
 /* That it is ours, and no newer than we are. -EINVAL and words, -EUCLEAN likewise. */

@@ -24,7 +24,8 @@
 
 struct watches;
 
-/* How many folders one server should watch at most: half of what the system lets one user watch, within reason. */
+/* How many folders one server should watch at most: half of what the system lets one user watch, within
+ * reason. */
 unsigned watch_room(void);
 /* config outlives it. in_all: watched folders at once. 0, -ENOMEM, -EAGAIN, -errno (inotify_init1(2)). */
 _must_use_ int watches_new(const struct config *config, unsigned in_all, struct watches **ret);

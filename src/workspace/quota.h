@@ -1,10 +1,11 @@
-/* quota.h - how much of the disk each user's home takes, and how much it may (limits.quota_bytes, .quota_files).
+/* quota.h - how much of the disk each user's home takes, and how much it may (limits.quota_bytes,
+ * .quota_files).
  *
- * What latchd itself writes is counted before it is renamed into place: room is claimed as it comes, and a claim
- * counts against all others, so two saves cannot pass the quota together; what is replaced is given back. What
- * programs write is found by a scan of the home: when a user is first asked about, when the figure is older than
- * 30 s (and than 50 times what a scan took), and always before a refusal. Saves that do not grow a file pass in any case.
- * Bytes are the sizes of regular files, files are all entries.
+ * What latchd itself writes is counted before it is renamed into place: room is claimed as it comes, and
+ * a claim counts against all others, so two saves cannot pass the quota together; what is replaced is
+ * given back. What programs write is found by a scan of the home: when a user is first asked about, when
+ * the figure is older than 30 s (and than 50 times what a scan took), and always before a refusal. Saves
+ * that do not grow a file pass in any case. Bytes are the sizes of regular files, files are all entries.
  *
  * Threads: any. Lock: quota, inside, for a few instructions.
  */
@@ -30,11 +31,11 @@ struct quota_amount {
         int64_t bytes, files;
 };
 
-/* Room for this much more, which nobody else gets until it is settled. home: to scan. 0, -EDQUOT, errors of a walk. u
- * NULL: there is no quota. */
+/* Room for this much more, which nobody else gets until it is settled. home: to scan. 0, -EDQUOT, errors
+ * of a walk. u NULL: there is no quota. */
 _must_use_ int quota_claim(struct quota_user *u, int home, struct quota_amount more);
-/* The claim becomes this change, which is made now: 0, and quota_done follows. Or it is too small for it: -EDQUOT,
- * and the claim is gone. What only shrinks needs no claim, and is never refused. */
+/* The claim becomes this change, which is made now: 0, and quota_done follows. Or it is too small for
+ * it: -EDQUOT, and the claim is gone. What only shrinks needs no claim, and is never refused. */
 _must_use_ int quota_settle(struct quota_user *u, struct quota_amount claimed,
                             struct quota_amount change);
 /* After a settle: it has happened, or not. Until then it counts as claimed, and no scan is relied on. */

@@ -2,18 +2,18 @@
  * DIR/users lies on one local filesystem (rename, flock, RENAME_NOREPLACE).
  *
  * Every path is relative to the user's root, as on the wire: '/'-separated UTF-8, no empty, "." or ".."
- * part, no NUL, at most 4,096 bytes; "" is the root. Names that are not UTF-8 are escaped there (name.c). At the root stand home/ (DIR/users/NAME/home,
- * the user's own) and courses/ (DIR/courses; read-only but for who may write). Resolution is
- * openat2(2) with RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS; what is opened is a regular file or a
- * directory (O_NONBLOCK, checked).
+ * part, no NUL, at most 4,096 bytes; "" is the root. Names that are not UTF-8 are escaped there
+ * (name.c). At the root stand home/ (DIR/users/NAME/home, the user's own) and courses/ (DIR/courses;
+ * read-only but for who may write). Resolution is openat2(2) with RESOLVE_BENEATH |
+ * RESOLVE_NO_MAGICLINKS; what is opened is a regular file or a directory (O_NONBLOCK, checked).
  *
  * Threads: any. Lock: none may be held (every call is I/O; asserted).
  * Errors:  0 or -errno: -EINVAL a path that is none; -ENOENT; -EEXIST; -EXDEV leads out of the root;
  *          -EISDIR, -ENOTDIR, -ENOTEMPTY; -EROFS not writable for this user; -EFBIG above a limit;
  *          -ESTALE an etag does not match; -ENOSPC, -EDQUOT; -EIO; -ENOMEM; -ENODEV not a file or folder;
- *          -EPERM a root itself, or a course's own folder; -EACCES the system refuses; -EBUSY a program's lease is on the file, or
- *          folders on the way are renamed all the time. A change that failed has not happened, or, if the
- *          disk failed after it, has happened whole.
+ *          -EPERM a root itself, or a course's own folder; -EACCES the system refuses; -EBUSY a
+ *          program's lease is on the file, or folders on the way are renamed all the time. A change that
+ *          failed has not happened, or, if the disk failed after it, has happened whole.
  */
 #pragma once
 
@@ -93,8 +93,8 @@ _must_use_ int workspace_read(struct workspace *w, const char *path, uint64_t of
 /* A regular file, open for reading, for a snapshot or a download. */
 _must_use_ int workspace_open_file(struct workspace *w, const char *path, int *ret_fd,
                                    struct workspace_stat *ret_stat);
-/* The folder at path, and ret_name ""; or the folder that the file at path stands in, links followed, and its name
- * there. *ret_fd -1: the root, which is no folder of the disk. */
+/* The folder at path, and ret_name ""; or the folder that the file at path stands in, links followed,
+ * and its name there. *ret_fd -1: the root, which is no folder of the disk. */
 _must_use_ int workspace_open_folder(struct workspace *w, const char *path, int *ret_fd,
                                      char ret_name[NAME_MAX + 1]);
 /* A save: a new file out of sight, in pieces; fsync, owner, rename, fsync of the folder. So it is whole

@@ -9,8 +9,9 @@
  * Threads: any. Lock: none may be held. Two flock(2)s, both out of reach of users' programs (who could
  * else hold us up with one on a folder of theirs): staging, shared while something of ours lies in it,
  * exclusive for the one who sweeps it; and DIR/users/NAME, exclusive for the moment in which a change
- * is judged (if_match) and made; of a course it is DIR/users, for several may teach it. Each is taken on an open file description of its own, so it also
- * holds between two threads with one struct workspace, and ends with its owner.
+ * is judged (if_match) and made; of a course it is DIR/users, for several may teach it. Each is taken on
+ * an open file description of its own, so it also holds between two threads with one struct workspace,
+ * and ends with its owner.
  */
 #pragma once
 
@@ -85,7 +86,8 @@ struct target {
 #define TARGET_NONE ((struct target){.dir = -1})
 void target_done(struct target *t);
 
-/* The folder that a path's last part stands in. -EPERM: the path is a root itself; -EROFS: not for this user. */
+/* The folder that a path's last part stands in. -EPERM: the path is a root itself; -EROFS: not for this
+ * user. */
 _must_use_ int resolve_parent(const struct workspace *w, const char *path, struct target *ret);
 /* The same, links followed to where their content is, so that a save through a link keeps the link. */
 _must_use_ int resolve_target(const struct workspace *w, const char *path, struct target *ret,
@@ -108,7 +110,8 @@ _must_use_ int give_to(int fd, uid_t uid);
 
 /* Staging, swept if nobody else is in it, and held (shared) until the fd is closed. */
 _must_use_ int stage_enter(const struct workspace *w, int *ret_fd);
-/* The moment of change: nobody else of us changes this user's folders, or any course, until the fd is closed. */
+/* The moment of change: nobody else of us changes this user's folders, or any course, until the fd is
+ * closed. */
 _must_use_ int change_lock(const struct workspace *w, bool course, int *ret_fd);
 
 /* ---- walks (walk.c) ---- */

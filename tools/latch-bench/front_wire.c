@@ -1,5 +1,5 @@
-/* front_wire.c - see front.h: blocking sockets, upgrades and frames made ahead, so that the client's own work is
- * small beside the server's. */
+/* front_wire.c - see front.h: blocking sockets, upgrades and frames made ahead, so that the client's own
+ * work is small beside the server's. */
 #include <endian.h>
 #include <errno.h>
 #include <stdio.h>
