@@ -10,12 +10,10 @@
 #include <stdbool.h>
 
 #include "audit/audit.h"
-#include "auth/auth.h"
 #include "base/macros.h"
 #include "config/config.h"
 #include "main/reload.h"
 #include "people/people.h"
-#include "store/store.h"
 
 struct control;
 

@@ -12,7 +12,6 @@
 #include "config/config.h"
 #include "people/people.h"
 #include "spawn/spawn.h"
-#include "store/store.h"
 
 struct server;
 
