@@ -32,6 +32,7 @@ struct account {
         uid_t uid;               /* fixed: host uid of the user's files and programs */
         struct pool_turn turn;   /* the pool's */
         atomic_uint sockets;     /* open ones */
+        atomic_uint http;        /* requests under way over HTTP; front's */
         atomic_uint sessions;    /* living ones */
         atomic_uint watches;     /* of folders, on all its sockets */
         atomic_uint searches;    /* under way */

@@ -36,8 +36,9 @@ struct front {
         struct frames_budget budget; /* memory of messages that are coming in */
         uint64_t piece_ns;           /* fixed: how long a client may take for a piece of a body */
         atomic_uint sockets;         /* seats taken */
-        atomic_uint requests; /* under way, of http_threads; beginnings of sockets are none */
-        atomic_uint crowd;    /* one too many, being told so */
+        atomic_uint requests;  /* under way, of http_threads; beginnings of sockets are none */
+        atomic_uint strangers; /* of those, with a body and of nobody who is known */
+        atomic_uint crowd;     /* one too many, being told so */
         struct counters counters;
         _Atomic uint64_t numbers; /* requests and sockets: req=, socket= */
         atomic_uint stop_code;    /* what sockets are told */

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,11 +32,12 @@ struct request {
         bool head;                      /* the answer has no body */
         uint64_t number;                /* req= in log lines, X-Request-Id */
         uint64_t began_ns;
-        int status;     /* once answered */
-        int error;      /* -errno, for the log; 0: nothing went wrong */
-        bool cut;       /* the answer ended short of what its head had promised */
-        bool noted;     /* its refusal stands in the audit log */
-        bool body_read; /* nothing of the request's body is left unread */
+        int status;         /* once answered */
+        int error;          /* -errno, for the log; 0: nothing went wrong */
+        bool cut;           /* the answer ended short of what its head had promised */
+        bool noted;         /* its refusal stands in the audit log */
+        atomic_uint *share; /* of the threads for requests, one of which this one has; NULL: none */
+        bool body_read;     /* nothing of the request's body is left unread */
 };
 
 struct answer {

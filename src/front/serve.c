@@ -231,12 +231,32 @@ static bool admit_body(struct request *r) {
         return false;
 }
 
+/* Half of the threads for requests is the most that one user has, and that strangers with something to send
+ * have together: whoever dawdles leaves the others theirs. False: it was answered. */
+static bool admit_share(struct request *r) {
+        struct front *f = r->front;
+        atomic_uint *share = r->identity                 ? &r->identity->account->http
+                             : r->ri->content_length > 0 ? &f->strangers
+                                                         : NULL;
+
+        if (!share || judge_wants_socket(r->ri))
+                return true;
+        if (front_take(share, MAX(f->deps.config->http_threads / 2, 1u))) {
+                r->share = share;
+                return true;
+        }
+        counters_limited(&f->counters, LIMITED_THREADS);
+        http_error_more(r, 429, "limit_reached", "too many requests are under way; try again",
+                        "Retry-After: 1\r\n");
+        return false;
+}
+
 /* False: it was answered. */
 static bool admit(struct request *r) {
         unsigned method = route_method(r->ri->request_method);
 
         return find_route(r, method) && admit_who(r, method) &&
-               (r->route->cost == 0 || pay(r, r->route->cost)) && admit_body(r);
+               (r->route->cost == 0 || pay(r, r->route->cost)) && admit_body(r) && admit_share(r);
 }
 
 /* True: it is to become a WebSocket, and nothing was answered. */
@@ -269,6 +289,8 @@ static int finish(struct request *r, bool linger) {
         mg_disable_connection_keep_alive(r->conn);
         if (linger)
                 http_linger(r);
+        if (r->share)
+                atomic_fetch_sub(r->share, 1);
         identity_unref(r->identity);
         return r->status ? r->status : 500;
 }

@@ -72,6 +72,15 @@ static void test_one_address_s_requests_are_counted_before_sign_in(void **state)
         server_stop(&s);
 }
 
+/* The fixture has six threads for requests: three are the most that one user gets. */
+static void sign_in_two(char ann[TOKEN_TEXT_MAX], char bob[TOKEN_TEXT_MAX]) {
+        server_add_user(&s, "bob", "correct horse");
+        sign_in(&s, ann);
+        post(&s, "/api/login", "", "{\"username\":\"bob\",\"password\":\"correct horse\"}", &r);
+        assert_int_equal(r.status, 200);
+        take_token(&r, bob);
+}
+
 /* A request whose body never comes whole. */
 static int begin_put(const char *token) {
         char head[300];
@@ -87,14 +96,14 @@ static int begin_put(const char *token) {
 
 static void test_one_request_too_many_hears_so_at_once(void **state) {
         int busy[6], socket, fd;
-        char token[TOKEN_TEXT_MAX];
+        char token[TOKEN_TEXT_MAX], other[TOKEN_TEXT_MAX];
         uint64_t began;
 
         (void)state;
         server_start(&s);
-        sign_in(&s, token);
+        sign_in_two(token, other);
         for (size_t i = 0; i < ELEMENTS(busy); i++)
-                busy[i] = begin_put(token);
+                busy[i] = begin_put(i % 2 ? token : other);
         wait_for(atomic_load(&s.front->requests) == ELEMENTS(busy));
         began = clock_mono_ms();
         for (int i = 0; i < 100; i++) {
@@ -115,6 +124,48 @@ static void test_one_request_too_many_hears_so_at_once(void **state) {
         assert_int_equal(status_of(&s, "GET /healthz HTTP/1.1\r\n"), 200);
         assert_int_equal(ws_upgrade(&s, "/healthz", "", &fd, &r), 200);
         close(socket);
+        server_stop(&s);
+}
+
+/* One user's slow requests, or a stranger's, leave others their threads. */
+static void test_nobody_has_all_the_threads(void **state) {
+        int busy[3], strangers[3];
+        char token[TOKEN_TEXT_MAX], other[TOKEN_TEXT_MAX], me[200];
+
+        (void)state;
+        server_start(&s);
+        sign_in_two(token, other);
+        for (size_t i = 0; i < ELEMENTS(busy); i++)
+                busy[i] = begin_put(token);
+        wait_for(atomic_load(&s.front->requests) == ELEMENTS(busy));
+        snprintf(me, sizeof me, "GET /api/me HTTP/1.1\r\nAuthorization: Bearer %s\r\n", token);
+        ask(&s, me, &r);
+        assert_int_equal(r.status, 429);
+        assert_non_null(strstr(r.body, "\"limit_reached\""));
+        assert_true(has_header(&r, "Retry-After: 1"));
+        snprintf(me, sizeof me, "GET /api/me HTTP/1.1\r\nAuthorization: Bearer %s\r\n", other);
+        assert_int_equal(status_of(&s, me), 200);
+        for (size_t i = 0; i < ELEMENTS(busy); i++)
+                close(busy[i]);
+        wait_for(atomic_load(&s.front->requests) == 0);
+
+        for (size_t i = 0; i < ELEMENTS(strangers); i++) {
+                char head[200];
+
+                strangers[i] = client_open(&s);
+                snprintf(head, sizeof head,
+                         "POST /api/login HTTP/1.1\r\nHost: %s\r\nContent-Length: 100\r\n\r\n{",
+                         s.address);
+                client_send(strangers[i], head, strlen(head));
+        }
+        wait_for(atomic_load(&s.front->strangers) == ELEMENTS(strangers));
+        post(&s, "/api/login", "", "{\"username\":\"ann\",\"password\":\"correct horse\"}", &r);
+        assert_int_equal(r.status, 429);
+        assert_int_equal(status_of(&s, me), 200);
+        for (size_t i = 0; i < ELEMENTS(strangers); i++)
+                close(strangers[i]);
+        wait_for(atomic_load(&s.front->strangers) == 0);
+        sign_in(&s, token);
         server_stop(&s);
 }
 
@@ -139,13 +190,13 @@ static void test_sockets_leave_requests_their_threads(void **state) {
 /* Those who are refused and go on sending take no more threads than there are for them. */
 static void test_a_crowd_that_does_not_go_away(void **state) {
         int busy[6], crowd[120];
-        char token[TOKEN_TEXT_MAX];
+        char token[TOKEN_TEXT_MAX], other[TOKEN_TEXT_MAX];
 
         (void)state;
         server_start(&s);
-        sign_in(&s, token);
+        sign_in_two(token, other);
         for (size_t i = 0; i < ELEMENTS(busy); i++)
-                busy[i] = begin_put(token);
+                busy[i] = begin_put(i % 2 ? token : other);
         wait_for(atomic_load(&s.front->requests) == ELEMENTS(busy));
         for (size_t i = 0; i < ELEMENTS(crowd); i++)
                 crowd[i] = begin_put(token);
@@ -175,6 +226,7 @@ int main(void) {
                 cmocka_unit_test(test_one_user_s_requests_are_counted_over_all_routes),
                 cmocka_unit_test(test_one_address_s_requests_are_counted_before_sign_in),
                 cmocka_unit_test(test_one_request_too_many_hears_so_at_once),
+                cmocka_unit_test(test_nobody_has_all_the_threads),
                 cmocka_unit_test(test_sockets_leave_requests_their_threads),
                 cmocka_unit_test(test_a_crowd_that_does_not_go_away),
         };
