@@ -13,7 +13,7 @@
 #include <jansson.h>
 
 #include "base/macros.h"
-#include "base/str.h"
+#include "base/str.h" // IWYU pragma: keep
 #include "config/config.h"
 #include "store/store.h"
 
