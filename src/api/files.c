@@ -275,7 +275,7 @@ static int fs_remove(struct rpc_request *r, json_t **ret) {
 
         (void)ret;
         if (e == 0)
-                e = workspace_remove(w, text_param(r, "path"), flag_param(r, "recursive"));
+                e = workspace_remove(w, text_param(r, "path"), flag_param(r, "recursive"), NULL);
         note(r, "fs.remove", text_param(r, "path"), NULL, e);
         return e < 0 ? fail(r, e) : 0;
 }

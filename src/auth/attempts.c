@@ -8,6 +8,7 @@
 #include <sodium.h>
 
 #include "auth/gcra.h"
+#include "base/net.h"
 #include "latch/lock.h"
 
 #define SETS 512u
@@ -47,7 +48,13 @@ struct attempts *attempts_free(struct attempts *a) {
 
 uint64_t attempts_key(const struct attempts *a, enum attempts_kind kind, const char *text) {
         unsigned char hash[crypto_shorthash_BYTES], secret[crypto_shorthash_KEYBYTES];
+        char network[ADDRESS_TEXT_MAX];
         uint64_t key;
+
+        if (kind == ATTEMPTS_ADDRESS) {
+                address_network(text, network);
+                text = network;
+        }
 
         memcpy(secret, a->secret, sizeof secret);
         secret[0] ^= (unsigned char)kind; /* the address "ann" is not the name "ann" */

@@ -21,6 +21,7 @@ enum attempts_kind { ATTEMPTS_ADDRESS = 'a', ATTEMPTS_NAME = 'n' };
 _must_use_ int attempts_new(const _Atomic unsigned *per_minute, struct attempts **ret);
 struct attempts *attempts_free(struct attempts *a); /* NULL is fine; NULL */
 
+/* ATTEMPTS_ADDRESS: of IPv6 the /64 counts (address_network). */
 uint64_t attempts_key(const struct attempts *a, enum attempts_kind kind, const char *text);
 
 /* Nanoseconds (clock_mono_ns) until this one may try again: 0, it may. Counts nothing. */

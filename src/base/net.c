@@ -7,7 +7,8 @@
 
 #include "base/str.h"
 
-#define NET_TEXT_MAX 19 /* "255.255.255.255/32" and its NUL */
+#define NET_TEXT_MAX  19 /* "255.255.255.255/32" and its NUL */
+#define NETWORK_BYTES 8  /* RFC 4291, 2.5.4: the other half is the interface's */
 
 static int parse_net(const char *text, size_t n, uint32_t *ret_address, uint32_t *ret_mask) {
         char copy[NET_TEXT_MAX];
@@ -75,5 +76,21 @@ int address_parse(const char *text, size_t n, char ret[ADDRESS_TEXT_MAX]) {
         int family = strchr(copy, ':') ? AF_INET6 : AF_INET;
         if (inet_pton(family, copy, address) != 1)
                 return -EINVAL;
-        return inet_ntop(family, address, ret, ADDRESS_TEXT_MAX) ? 0 : -EINVAL;
+        const unsigned char *at = address;
+        if (family == AF_INET6 && IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)address)) {
+                family = AF_INET;
+                at += sizeof(struct in6_addr) - sizeof(struct in_addr);
+        }
+        return inet_ntop(family, at, ret, ADDRESS_TEXT_MAX) ? 0 : -EINVAL;
+}
+
+void address_network(const char *address, char ret[ADDRESS_TEXT_MAX]) {
+        struct in6_addr a;
+
+        if (inet_pton(AF_INET6, address, &a) == 1) {
+                memset(a.s6_addr + NETWORK_BYTES, 0, sizeof a.s6_addr - NETWORK_BYTES);
+                if (inet_ntop(AF_INET6, &a, ret, ADDRESS_TEXT_MAX))
+                        return;
+        }
+        (void)!str_copy(ret, ADDRESS_TEXT_MAX, address);
 }

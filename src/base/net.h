@@ -27,5 +27,10 @@ _must_use_ int ipv4_nets_parse(const char *text, struct ipv4_nets *ret);
 /* Whether this IPv4 address, as text, is in one of them. Other text is in none. */
 bool ipv4_nets_have(const struct ipv4_nets *nets, const char *address);
 
-/* An IPv4 or IPv6 address of n bytes in its one canonical form (RFC 5952). -EINVAL: it is none. */
+/* An IPv4 or IPv6 address of n bytes in its one canonical form (RFC 5952); ::ffff:1.2.3.4 is 1.2.3.4.
+ * -EINVAL: it is none. */
 _must_use_ int address_parse(const char *text, size_t n, char ret[ADDRESS_TEXT_MAX]);
+
+/* Who is counted as one: the address, or of IPv6 the /64 that it lies in, for whoever has one has them all.
+ * Text that is no address stays what it is; "" if it has no room. */
+void address_network(const char *address, char ret[ADDRESS_TEXT_MAX]);

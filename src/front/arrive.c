@@ -89,6 +89,19 @@ static enum outcome wait_for_head(struct guest *g, uint64_t until_ns, struct ref
         return bytes ? look(g, bytes, until_ns, ret) : GONE;
 }
 
+/* Whoever comes before we can serve waits, no longer than his headers may take. */
+static bool wait_admitted(const struct front *f, uint64_t until_ns) {
+        struct pollfd p = {.fd = f->admitting, .events = POLLIN};
+
+        while (!atomic_load(&f->admitted)) {
+                uint64_t now = clock_mono_ns();
+                if (now >= until_ns || atomic_load(&f->stopping))
+                        return false;
+                (void)poll(&p, 1, (int)((until_ns - now) / 1000000) + 1);
+        }
+        return true;
+}
+
 static void refuse(struct front *f, const struct mg_connection *conn, const struct guest *g,
                    const struct refusal *why) {
         struct mg_request_info said = *info_of(f, conn); /* of its request it knows nothing yet */
@@ -116,6 +129,7 @@ int arrive(const struct mg_connection *conn, void **ret_guest) {
         const struct mg_request_info *ri = info_of(f, conn);
         struct refusal why = {0};
         struct guest *g;
+        uint64_t until_ns = clock_mono_ns() + f->head_ns;
         enum outcome o;
         int own = -1, fd = ri ? peer_dup(ri, &own) : -ENOTCONN;
 
@@ -125,7 +139,9 @@ int arrive(const struct mg_connection *conn, void **ret_guest) {
         }
         *ret_guest = g;
         lobby_enter(&f->lobby, g, room_for(f));
-        o = wait_for_head(g, clock_mono_ns() + f->head_ns, &why);
+        o = wait_for_head(g, until_ns, &why);
+        if (o == CAME && !wait_admitted(f, until_ns))
+                o = GONE;
         if (o == BAD)
                 refuse(f, conn, g, &why);
         g->refused = !lobby_leave(&f->lobby, g) || o != CAME;

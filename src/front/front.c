@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -97,7 +98,10 @@ int front_new(const struct front_deps *deps, struct front **ret) {
         f->take_ns = TAKE_NS;
         lobby_init(&f->lobby);
         f->started_ms = clock_real_ms();
-        r = ipv4_nets_parse(deps->config->trusted_proxies, &f->proxies);
+        f->admitting = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        r = f->admitting < 0 ? -errno : 0;
+        if (r == 0)
+                r = ipv4_nets_parse(deps->config->trusted_proxies, &f->proxies);
         if (r == 0)
                 r = registry_new(deps->config->max_sockets, sock_reclaim, &f->socks);
         if (r == 0)
@@ -117,6 +121,7 @@ struct front *front_free(struct front *f) {
         watchdog_free(f->watchdog);
         registry_free(f->socks);
         lobby_done(&f->lobby);
+        fd_close(f->admitting);
         free(f);
         return NULL;
 }
@@ -284,6 +289,16 @@ int front_listen(struct front *f, char *address, size_t size, char **ret_error) 
         return 0;
 }
 
+/* It stays readable: for all who wait, and for all who come. */
+static void let_in(struct front *f) {
+        CHECK(eventfd_write(f->admitting, 1) == 0);
+}
+
+void front_admit(struct front *f) {
+        atomic_store(&f->admitted, true);
+        let_in(f);
+}
+
 void front_say_goodbye(struct front *f, struct sock *c) {
         unsigned code = atomic_load(&f->stop_code);
 
@@ -313,6 +328,7 @@ void front_stop(struct front *f, unsigned close_code) {
                 return;
         atomic_store(&f->stop_code, close_code);
         atomic_store(&f->stopping, true);
+        let_in(f);
         close_all(f);
         while (atomic_load(&f->sockets) > 0 && clock_mono_ms() < until)
                 usleep(STOP_LOOK_MS * 1000);

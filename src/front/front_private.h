@@ -42,6 +42,8 @@ struct front {
         struct counters counters;
         _Atomic uint64_t numbers; /* requests and sockets: req=, socket= */
         atomic_uint stop_code;    /* what sockets are told */
+        int admitting;            /* eventfd: readable once it has begun, or ends */
+        atomic_bool admitted;     /* front_admit was called */
         atomic_bool stopping;     /* admit no one */
         uint64_t started_ms;      /* fixed: real time */
 };

@@ -163,7 +163,9 @@ void http_renew(struct request *r) {
         int e = auth_renew(r->front->deps.auth, r->identity, r->address, &grant);
 
         note(r, "auth.renew", r->identity->account->name, NULL, e);
-        if (e < 0)
+        if (e == -EACCES)
+                http_error(r, 401, "unauthorized", "this sign-in has ended; sign in again");
+        else if (e < 0)
                 answer_refused(r, e, 1);
         else
                 answer_grant(r, &grant);

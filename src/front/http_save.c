@@ -103,18 +103,18 @@ void http_files_put(struct request *r) {
 
 void http_files_delete(struct request *r) {
         _cleanup_(change_done) struct change c = {0};
-        const char *if_match;
+        const char *if_match = NULL;
         int e;
 
         if (!place_open(r, &c.at))
                 return;
         e = look(&c);
-        if (e == 0 && !c.there)
+        if (e == 0 && c.there)
+                e = judge(r, &c, &if_match);
+        else if (e == 0 && http_header(r, "If-Match")) /* a link to nowhere goes, but has no etag */
                 e = -ENOENT;
         if (e == 0)
-                e = judge(r, &c, &if_match);
-        if (e == 0)
-                e = workspace_remove(c.at.ws, c.at.path, false);
+                e = workspace_remove(c.at.ws, c.at.path, false, if_match);
         place_note(r, "fs.remove", c.at.path, e);
         if (e < 0)
                 answer_refused(r, &c, e);

@@ -185,7 +185,7 @@ void http_zip(struct request *r) {
         if (e == -EFBIG)
                 http_error(
                         r, 413, "too_large",
-                        "an archive holds 65,535 files, 4 GiB and paths of 7 KiB: ask for the folders in it");
+                        "an archive holds 65,534 files, 4 GiB and paths of 7 KiB: ask for the folders in it");
         else if (e < 0)
                 http_errno(r, e);
         else

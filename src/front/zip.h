@@ -3,8 +3,8 @@
  *
  * Memory: two buffers, zlib's 256 KiB, and the table of contents, at most ZIP_TABLE_MAX.
  * Threads: one at a time. Lock: none may be held.
- * Errors:  what the sink returned; -ENOMEM; -EFBIG beyond what a zip can say: 65,535 entries, 4 GiB, or
- *          ZIP_TABLE_MAX. After one nothing but zip_free is left to do: what went out is no archive.
+ * Errors:  what the sink returned; -ENOMEM; -EFBIG beyond what a zip can say: 65,534 entries (one more is the
+ *          mark of zip64), 4 GiB, or ZIP_TABLE_MAX. After one nothing but zip_free is left to do: what went out is no archive.
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 
 #include "base/macros.h"
 
-#define ZIP_ENTRIES_MAX 65535u
+#define ZIP_ENTRIES_MAX 65534u
 #define ZIP_TABLE_MAX   ((size_t)8 << 20)
 #define ZIP_BYTES_MAX   UINT32_MAX
 /* What an entry takes at most beside its data and twice its name. */

@@ -1,6 +1,7 @@
 /* What latchctl asks about settings. The contract is in main/control_private.h. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "main/control_private.h"
 #include "main/reload.h"
@@ -29,5 +30,7 @@ json_t *control_reload(struct control *c, const json_t *m) {
         int r = reload_settings(c->deps.reload, &changes, &n, &words);
         if (r == -EINVAL && words)
                 return json_pack("{s:b, s:s}", "ok", 1, "refused", words);
-        return r < 0 ? NULL : changes_json(changes, n);
+        if (r < 0)
+                return control_refusal(words ? words : strerror(-r));
+        return changes_json(changes, n);
 }

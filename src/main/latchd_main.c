@@ -170,7 +170,12 @@ static int start(struct latchd *d) {
         r = server_listen(d->server, address, sizeof address, &words);
         if (r < 0)
                 return refuse(r, words, "server.listen");
-        r = announce(d, address);
+        r = spawner_verdict(d->host.spawner, &words); /* it has tried the cage meanwhile */
+        if (r < 0)
+                return refuse(r, words, "sandbox");
+        r = server_admit(d->server);
+        if (r == 0)
+                r = announce(d, address);
         return r < 0 ? refuse(r == -EINVAL ? -EIO : r, NULL, "start") : 0;
 }
 

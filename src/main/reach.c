@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -49,31 +49,18 @@ static struct reach_answer answer(const struct reach_question *q) {
         return (struct reach_answer){r < 0 ? errno : 0, strlen(q->path)};
 }
 
-static _Noreturn void child(int to, const struct reach_question *q) {
-        struct reach_answer a = {EPERM, 0};
+/* As that user, and root again: there is no second thread yet that would be him for as long (setresuid(2)). */
+static int answer_as(const struct reach_question *q, struct reach_answer *ret) {
+        gid_t groups[NGROUPS_MAX], gid = getegid();
+        int n = getgroups(NGROUPS_MAX, groups);
 
-        if (setgroups(0, NULL) == 0 && setresgid(q->uid, q->uid, q->uid) == 0 &&
-            setresuid(q->uid, q->uid, q->uid) == 0)
-                a = answer(q);
-        _exit(fd_write_all(to, &a, sizeof a) < 0);
-}
-
-static int ask_as(const struct reach_question *q, struct reach_answer *ret) {
-        int ends[2];
-
-        if (pipe2(ends, O_CLOEXEC) < 0)
+        if (n < 0)
                 return -errno;
-        pid_t pid = fork();
-        if (pid == 0)
-                child(ends[1], q);
-        int r = pid < 0 ? -errno : 0;
-        fd_close(ends[1]);
-        if (r == 0)
-                r = fd_read_full(ends[0], ret, sizeof *ret) == sizeof *ret ? 0 : -EIO;
-        fd_close(ends[0]);
-        if (pid > 0 && waitpid(pid, NULL, 0) < 0)
-                return -errno;
-        return r;
+        *ret = (struct reach_answer){EPERM, 0};
+        if (setgroups(0, NULL) == 0 && setegid(q->uid) == 0 && seteuid(q->uid) == 0)
+                *ret = answer(q);
+        CHECK(seteuid(0) == 0 && setegid(gid) == 0 && setgroups((size_t)n, groups) == 0);
+        return 0;
 }
 
 static int look(const char *what, const struct reach_question *q, char **ret_error) {
@@ -81,7 +68,7 @@ static int look(const char *what, const struct reach_question *q, char **ret_err
         int r = 0;
 
         if (geteuid() == 0)
-                r = ask_as(q, &a);
+                r = answer_as(q, &a);
         else
                 a = answer(q);
         if (r < 0 || a.error == 0)

@@ -1,9 +1,9 @@
 /* reach.h - whether a path can be reached by those who need it, and what stands in the way if not.
  *
- * As root the question is asked as the uid that needs it, in a child, so modes, owners and access lists all
- * count as they will later.
+ * As root the question is asked as the uid that needs it, which we become for that moment, so modes, owners and
+ * access lists all count as they will later.
  *
- * Threads: main, before the first other thread (it forks). Lock: none may be held.
+ * Threads: main, before the first other thread (ids are the process's). Lock: none may be held.
  */
 #pragma once
 

@@ -157,9 +157,12 @@ int server_listen(struct server *s, char *address, size_t size, char **ret_error
         int r = front_new(&deps, &s->front);
         if (r == 0)
                 r = front_listen(s->front, address, size, ret_error);
-        if (r == 0)
-                r = audit_check(s->audit); /* now: a start does not wait for it, nor beside it */
         return r;
+}
+
+int server_admit(struct server *s) {
+        front_admit(s->front);
+        return audit_check(s->audit); /* now: a start does not wait for it, nor beside it */
 }
 
 struct audit *server_audit(struct server *s) {

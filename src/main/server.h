@@ -25,8 +25,10 @@ struct server_deps { /* all outlive the server */
  * -errno and *ret_error (malloc'd, or NULL) says what failed. */
 _must_use_ int server_open(const struct server_deps *deps, struct server **ret, char **ret_error);
 
-/* Admits clients. address receives HOST:PORT. 0; -EINVAL and *ret_error: server.listen; -errno. */
+/* Listens; clients wait. address receives HOST:PORT. 0; -EINVAL and *ret_error: server.listen; -errno. */
 _must_use_ int server_listen(struct server *s, char *address, size_t size, char **ret_error);
+/* Serves them. 0, -errno. */
+_must_use_ int server_admit(struct server *s);
 
 struct audit *server_audit(struct server *s);
 const struct people *server_people(const struct server *s);

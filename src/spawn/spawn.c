@@ -108,14 +108,14 @@ static int wait_for(int fd, short events, uint64_t until_ms) {
         }
 }
 
-static int hear_verdict(int fd, char **ret_error) {
+int spawner_verdict(struct spawner *s, char **ret_error) {
         struct spawn_verdict v;
-        int r = wait_for(fd, POLLIN, clock_mono_ms() + START_MS);
+        int r = wait_for(s->fd, POLLIN, clock_mono_ms() + START_MS);
         ssize_t k;
 
         if (r < 0)
                 return r;
-        k = fd_recv(fd, &v, sizeof v, NULL, NULL, MSG_DONTWAIT);
+        k = fd_recv(s->fd, &v, sizeof v, NULL, NULL, MSG_DONTWAIT);
         if (k < 0)
                 return (int)k;
         if (k != (ssize_t)sizeof v)
@@ -145,8 +145,6 @@ int spawner_start(const struct spawn_options *o, struct spawner **ret, char **re
                 s->pidfd = (int)syscall(SYS_pidfd_open, s->pid, 0);
                 r = s->pidfd < 0 ? -errno : 0;
         }
-        if (r == 0)
-                r = hear_verdict(s->fd, ret_error);
         if (r < 0) {
                 spawner_free(s);
                 return r;

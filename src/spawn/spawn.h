@@ -1,6 +1,6 @@
 /* spawn.h - latchd's end of the spawner: the only maker of processes, an executable of its own.
  *
- * Threads: start: main, before the first thread; session: any worker. Lock: none inside; none may be held
+ * Threads: start, verdict: main; start before the first thread; session: any worker. Lock: none inside; none may be held
  *          by the caller (it waits for the spawner's answer, at most 10 s).
  */
 #pragma once
@@ -25,9 +25,12 @@ struct spawn_options {
         gid_t latchd_gid;
 };
 
-/* Starts latch-spawn, has it try the cage with a canary program, and waits for its verdict. 0; -EINVAL and
- * *ret_error (malloc'd) names what is missing, unreachable or does not hold; -errno. */
+/* Starts latch-spawn, which tries the cage with a canary program. 0; -EINVAL and *ret_error (malloc'd) names
+ * what is missing; -errno. */
 _must_use_ int spawner_start(const struct spawn_options *o, struct spawner **ret, char **ret_error);
+/* Waits for its verdict; once, before the first session. 0; -EINVAL and *ret_error (malloc'd) names what is
+ * unreachable or does not hold; -errno. */
+_must_use_ int spawner_verdict(struct spawner *s, char **ret_error);
 
 /* Ends the spawner (holders live on) and waits for it. NULL is fine; returns NULL. */
 struct spawner *spawner_free(struct spawner *s);

@@ -128,7 +128,7 @@ static int give_name(const char *fresh, const char *file, bool replace) {
 
 int store_backup(struct store *s, const char *file, bool replace, char **ret_error) {
         latch_blocking("store");
-        _cleanup_(freep) char *fresh = str_printf("%s.new", file);
+        _cleanup_(freep) char *fresh = str_printf("%s.latch-new", file);
 
         if (!fresh)
                 return -ENOMEM;

@@ -54,6 +54,8 @@ export class Watch {
                         return;
                 }
                 this.looking = true;
-                await this.look().finally(() => (this.looking = false));
+                // What cannot be read now is read at the next change, or when the socket is back.
+                await this.look().catch(() => {});
+                this.looking = false;
         }
 }

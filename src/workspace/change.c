@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "base/random.h"
+#include "base/str.h"
 #include "latch/lock.h"
 #include "workspace/workspace_private.h"
 
@@ -76,11 +77,31 @@ int workspace_mkdir(struct workspace *w, const char *path) {
         return r < 0 ? r : sync_folder(t.dir);
 }
 
+/* What stands at path has this etag. */
+static int judge(struct workspace *w, const char *path, const char *if_match) {
+        struct workspace_stat now;
+
+        if (!if_match || str_eq(if_match, WORKSPACE_ANY))
+                return 0;
+        int r = workspace_stat(w, path, &now);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        return r == 0 && str_eq(now.etag, if_match) ? 0 : -ESTALE;
+}
+
+/* What is to go, and on what condition. */
+struct removal {
+        const char *path, *if_match;
+};
+
 /* One name: a file, a link (never what it points at), anything but a folder with something in it. */
-static int remove_one(const struct workspace *w, const struct target *t, bool folder) {
+static int remove_one(struct workspace *w, const struct target *t, const struct removal *what,
+                      bool folder) {
         _cleanup_(fd_closep) int lock = -1;
         int r = change_lock(w, t->course, &lock);
 
+        if (r == 0)
+                r = judge(w, what->path, what->if_match);
         if (r < 0)
                 return r;
         if (unlinkat(t->dir, t->name, folder ? AT_REMOVEDIR : 0) < 0)
@@ -88,21 +109,24 @@ static int remove_one(const struct workspace *w, const struct target *t, bool fo
         return 0;
 }
 
-static int take_away(const struct workspace *w, const struct target *t, const struct staged *s) {
+static int take_away(struct workspace *w, const struct target *t, const struct removal *what,
+                     const struct staged *s) {
         _cleanup_(fd_closep) int lock = -1;
         int r = change_lock(w, t->course, &lock);
 
+        if (r == 0)
+                r = judge(w, what->path, what->if_match);
         return r < 0 ? r : tree_move(t->dir, t->name, s->fd, "tree");
 }
 
 /* The tree leaves the user's sight at once and whole. */
-static int remove_tree(const struct workspace *w, const struct target *t) {
+static int remove_tree(struct workspace *w, const struct target *t, const struct removal *what) {
         _cleanup_(staged_done) struct staged s = STAGED_NONE;
         unsigned budget = REMOVE_ENTRIES;
         int r = staged_folder(w, 0700, w->uid, &s);
 
         if (r == 0)
-                r = take_away(w, t, &s);
+                r = take_away(w, t, what, &s);
         if (r == 0)
                 r = sync_folder(t->dir);
         if (r == 0)
@@ -110,7 +134,8 @@ static int remove_tree(const struct workspace *w, const struct target *t) {
         return r == -EDQUOT ? 0 : r;
 }
 
-int workspace_remove(struct workspace *w, const char *path, bool recursive) {
+int workspace_remove(struct workspace *w, const char *path, bool recursive, const char *if_match) {
+        const struct removal what = {.path = path, .if_match = if_match};
         _cleanup_(target_done) struct target t = TARGET_NONE;
         struct stat st;
 
@@ -121,7 +146,7 @@ int workspace_remove(struct workspace *w, const char *path, bool recursive) {
         if (fstatat(t.dir, t.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return workspace_errno(errno);
         if (S_ISDIR(st.st_mode) && recursive) {
-                r = remove_tree(w, &t);
+                r = remove_tree(w, &t, &what);
                 quota_unsure(w->quota);
                 return r;
         }
@@ -129,7 +154,7 @@ int workspace_remove(struct workspace *w, const char *path, bool recursive) {
         r = quota_settle(quota_of(w, &t), (struct quota_amount){0}, less);
         if (r < 0)
                 return r;
-        r = remove_one(w, &t, S_ISDIR(st.st_mode));
+        r = remove_one(w, &t, &what, S_ISDIR(st.st_mode));
         quota_done(quota_of(w, &t), less, r == 0);
         return r < 0 ? r : sync_folder(t.dir);
 }
@@ -150,7 +175,7 @@ int workspace_rename(struct workspace *w, const char *from, const char *to, bool
                 return r;
         if (renameat2(a.dir, a.name, b.dir, b.name, replace ? 0 : RENAME_NOREPLACE) < 0)
                 return errno == EEXIST && replace ? -ENOTEMPTY : workspace_errno(errno);
-        if (replace || a.course != b.course)
+        if (replace)
                 quota_unsure(w->quota);
         lock = fd_close(lock);
         r = sync_folder(b.dir);

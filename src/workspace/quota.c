@@ -13,9 +13,11 @@
 
 #define BUCKETS      1024u
 #define FRESH_MS     30000u
-#define REFUSE_MS    2000u /* a refusal rests on a scan that is no older */
-#define SCAN_SHARE   50u   /* a scan takes at most 1/50 of the time */
+#define REFUSE_MS    2000u /* a refusal rests on a scan that is no older, */
+#define REFUSE_SHARE 4u    /* unless it took more than a quarter of the time since */
+#define SCAN_SHARE   50u   /* other scans take at most 1/50 of the time */
 #define SCAN_ENTRIES 2000000u
+#define WAIT_NS      200000000u /* for another's scan of the same home */
 
 struct quota_user {
         struct quota *home;
@@ -28,6 +30,7 @@ struct quota_user {
         uint64_t scan_took_ms LATCH_GUARDED_BY(quota);
         unsigned pending LATCH_GUARDED_BY(quota); /* settled, and not done */
         bool unsure LATCH_GUARDED_BY(quota);
+        bool scanning LATCH_GUARDED_BY(quota); /* by one thread: a home full of folders keeps no second */
         bool endless LATCH_GUARDED_BY(quota); /* the last scan saw only a part of it */
         char name[64];                        /* fixed */
 };
@@ -35,6 +38,7 @@ struct quota_user {
 struct quota {
         const struct config *config; /* fixed */
         struct latch_mutex lock;
+        struct latch_cond scanned; /* some user's scan has ended */
         struct quota_user *buckets[BUCKETS] LATCH_GUARDED_BY(quota);
 };
 
@@ -45,6 +49,7 @@ int quota_new(const struct config *config, struct quota **ret) {
                 return -ENOMEM;
         q->config = config;
         latch_mutex_init(&q->lock, LATCH_CLASS_quota);
+        latch_cond_init(&q->scanned);
         *ret = q;
         return 0;
 }
@@ -70,6 +75,7 @@ struct quota *quota_free(struct quota *q) {
                 free(all);
                 all = next;
         }
+        latch_cond_done(&q->scanned);
         latch_mutex_done(&q->lock);
         free(q);
         return NULL;
@@ -140,24 +146,43 @@ static void publish_locked(struct quota_user *u, struct quota_amount found,
         u->scan_took_ms = u->scanned_ms - began_ms;
 }
 
+/* A home is scanned by one thread at a time; others wait for a moment, which is long enough for the homes of
+ * most, and else go by the older figure, so that one huge home does not keep a thread for each request.
+ * 1: the caller is to scan; 0: there is a figure; -EBUSY: there is none yet. */
+static int scan_begin(struct quota_user *u, struct quota_amount *ret_grown, uint64_t *ret_changes) {
+        uint64_t until = clock_mono_ns() + WAIT_NS;
+        LATCH_GUARD(quota, &u->home->lock);
+        bool waited = u->scanning;
+
+        while (u->scanning && clock_mono_ns() < until)
+                (void)latch_cond_wait_until(&u->home->scanned, &u->home->lock, until);
+        if (waited || u->scanning)
+                return u->scanned_ms != 0 ? 0 : -EBUSY;
+        u->scanning = true;
+        *ret_grown = u->grown;
+        *ret_changes = u->changes;
+        return 1;
+}
+
 /* A tree with more than can be looked at is over any quota: what was seen says nothing of the rest. */
 static int scan(struct quota_user *u, int home) {
         struct quota_amount found = {0}, grown = {0};
         struct workspace_walk how = {.visit = count, .arg = &found, .entries_max = SCAN_ENTRIES};
         uint64_t changes = 0, began_ms = clock_mono_ms();
 
-        LATCH_WITH(quota, &u->home->lock) {
-                grown = u->grown;
-                changes = u->changes;
-        }
-        int r = walk_tree(home, &how);
-        if (r < 0 && r != -EFBIG)
+        int r = scan_begin(u, &grown, &changes);
+        if (r <= 0)
                 return r;
+        r = walk_tree(home, &how);
         LATCH_WITH(quota, &u->home->lock) {
-                publish_locked(u, found, &grown, changes, began_ms);
-                u->endless = r < 0;
+                u->scanning = false;
+                if (r == 0 || r == -EFBIG) {
+                        publish_locked(u, found, &grown, changes, began_ms);
+                        u->endless = r < 0;
+                }
+                latch_cond_broadcast(&u->home->scanned);
         }
-        return 0;
+        return r == -EFBIG ? 0 : r;
 }
 
 static int scan_if_old(struct quota_user *u, int home) {
@@ -191,7 +216,8 @@ static bool try_claim(struct quota_user *u, struct quota_amount more, bool *ret_
                         u->claimed.bytes += more.bytes;
                         u->claimed.files += more.files;
                 }
-                *ret_old = u->unsure || clock_mono_ms() - u->scanned_ms > REFUSE_MS;
+                *ret_old = u->unsure || clock_mono_ms() - u->scanned_ms >
+                                               MAX(REFUSE_MS, u->scan_took_ms * REFUSE_SHARE);
         }
         return fits;
 }

@@ -4,7 +4,8 @@
  * What latchd itself writes is counted before it is renamed into place: room is claimed as it comes, and
  * a claim counts against all others, so two saves cannot pass the quota together; what is replaced is
  * given back. What programs write is found by a scan of the home: when a user is first asked about, when
- * the figure is older than 30 s (and than 50 times what a scan took), and always before a refusal. Saves
+ * the figure is older than 30 s (and than 50 times what a scan took), and before a refusal (if 2 s, and 4 times
+ * what it took, have passed since the last). One thread scans a home, others wait for it 200 ms at most. Saves
  * that do not grow a file pass in any case. Bytes are the sizes of regular files, files are all entries.
  *
  * Threads: any. Lock: quota, inside, for a few instructions.
@@ -32,7 +33,7 @@ struct quota_amount {
 };
 
 /* Room for this much more, which nobody else gets until it is settled. home: to scan. 0, -EDQUOT, errors
- * of a walk. u NULL: there is no quota. */
+ * of a walk; -EBUSY: another has begun the first scan, and it takes long. u NULL: there is no quota. */
 _must_use_ int quota_claim(struct quota_user *u, int home, struct quota_amount more);
 /* The claim becomes this change, which is made now: 0, and quota_done follows. Or it is too small for
  * it: -EDQUOT, and the claim is gone. What only shrinks needs no claim, and is never refused. */

@@ -94,17 +94,45 @@ static int changeable(const struct workspace *w, const char *path, struct place 
         return ret->where == PLACE_COURSES && !strchr(ret->rest, '/') ? -EPERM : 0;
 }
 
+/* What no link of a changeable place leads out of: the user's home, or one course, for who teaches it need
+ * not teach the next. ret_own is the caller's to close, -1 if there is nothing to close. */
+static int bounds_of(const struct place *p, int *ret_own, int *ret_root, const char **ret_rest) {
+        char course[NAME_MAX + 1];
+        const char *slash = strchr(p->rest, '/');
+
+        *ret_root = p->root;
+        *ret_rest = p->rest;
+        if (p->where != PLACE_COURSES)
+                return 0;
+        size_t n = (size_t)(slash - p->rest); /* changeable() has seen that it is there */
+        if (n >= sizeof course)
+                return -EINVAL;
+        memcpy(course, p->rest, n);
+        course[n] = '\0';
+        *ret_own = resolve_open(p->root, course, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+        if (*ret_own < 0)
+                return *ret_own;
+        *ret_root = *ret_own;
+        *ret_rest = slash + 1;
+        return 0;
+}
+
 static void set_owner(struct target *t, const struct place *p) {
         t->owner = p->owner;
         t->course = p->where == PLACE_COURSES;
 }
 
 int resolve_parent(const struct workspace *w, const char *path, struct target *ret) {
+        _cleanup_(fd_closep) int own = -1;
+        const char *rest = NULL;
         struct place p;
+        int root = -1;
         int r = changeable(w, path, &p);
 
         if (r == 0)
-                r = open_folder_of(p.root, p.rest, true, ret);
+                r = bounds_of(&p, &own, &root, &rest);
+        if (r == 0)
+                r = open_folder_of(root, rest, true, ret);
         if (r == 0)
                 set_owner(ret, &p);
         return r;
@@ -155,14 +183,19 @@ static int follow(int root, const char *rest, bool change, struct target *ret) {
 
 int resolve_target(const struct workspace *w, const char *path, struct target *ret,
                    char ret_last[NAME_MAX + 1]) {
+        _cleanup_(fd_closep) int own = -1;
+        const char *rest = NULL;
         struct place p;
+        int root = -1;
         int r = changeable(w, path, &p);
 
         if (r < 0)
                 return r;
         /* No longer, as workspace_path_raw has checked. */
         CHECK(str_copy(ret_last, NAME_MAX + 1, path_last(p.raw)) == 0);
-        r = follow(p.root, p.rest, true, ret);
+        r = bounds_of(&p, &own, &root, &rest);
+        if (r == 0)
+                r = follow(root, rest, true, ret);
         if (r == 0)
                 set_owner(ret, &p);
         return r;

@@ -133,8 +133,10 @@ _must_use_ int workspace_walk(struct workspace *w, const char *path,
                               const struct workspace_walk *how);
 
 _must_use_ int workspace_mkdir(struct workspace *w, const char *path);
-/* recursive: the whole tree, never through a link, out of sight at once. -ENOTEMPTY without it. */
-_must_use_ int workspace_remove(struct workspace *w, const char *path, bool recursive);
+/* recursive: the whole tree, never through a link, out of sight at once. -ENOTEMPTY without it. if_match: NULL
+ * or WORKSPACE_ANY any, else the etag that workspace_stat must give at that moment: -ESTALE. */
+_must_use_ int workspace_remove(struct workspace *w, const char *path, bool recursive,
+                                const char *if_match);
 /* Links themselves, not what they point at. -EEXIST if to is there, without replace. */
 _must_use_ int workspace_rename(struct workspace *w, const char *from, const char *to,
                                 bool replace);

@@ -125,6 +125,10 @@ static void test_requests_of_an_address_are_judged_and_counted(void **state) {
         assert_int_equal(attempts_take(a, key, now + SECOND, 1), 0);
         assert_int_equal(attempts_take(a, attempts_key(a, ATTEMPTS_ADDRESS, "192.0.2.2"), now, 60),
                          0);
+        assert_int_equal(attempts_key(a, ATTEMPTS_ADDRESS, "2001:db8::1"),
+                         attempts_key(a, ATTEMPTS_ADDRESS, "2001:db8::2"));
+        assert_int_not_equal(attempts_key(a, ATTEMPTS_ADDRESS, "2001:db8::1"),
+                             attempts_key(a, ATTEMPTS_ADDRESS, "2001:db8:0:1::1"));
         attempts_free(a);
 }
 

@@ -75,6 +75,9 @@ static void test_addresses_have_one_form(void **state) {
                 {"127.0.0.1", "127.0.0.1"},
                 {"2001:DB8:0:0:0:0:0:1", "2001:db8::1"},
                 {"::1", "::1"},
+                {"::ffff:192.0.2.1", "192.0.2.1"},
+                {"::FFFF:c000:201", "192.0.2.1"},
+                {"::192.0.2.1", "::192.0.2.1"},
                 {"127.0.0.01", NULL},
                 {"127.1", NULL},
                 {"127.0.0.1:80", NULL},
@@ -96,11 +99,31 @@ static void test_addresses_have_one_form(void **state) {
         assert_int_equal(address_parse("1.2.3.4\0x", 9, to), -EINVAL);
 }
 
+static void test_of_ipv6_the_network_counts(void **state) {
+        static const char *const all[][2] = {
+                {"192.0.2.1", "192.0.2.1"},
+                {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"},
+                {"2001:db8:1:2::", "2001:db8:1:2::"},
+                {"2001:db8:1:3::6", "2001:db8:1:3::"},
+                {"::1", "::"},
+                {"none", "none"},
+                {"", ""},
+        };
+        char to[ADDRESS_TEXT_MAX];
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(all); i++) {
+                address_network(all[i][0], to);
+                assert_string_equal(to, all[i][1]);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_lists_of_networks),
                 cmocka_unit_test(test_what_is_no_list),
                 cmocka_unit_test(test_addresses_have_one_form),
+                cmocka_unit_test(test_of_ipv6_the_network_counts),
         };
 
         return cmocka_run_group_tests_name("net", tests, NULL, NULL);

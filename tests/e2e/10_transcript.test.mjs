@@ -133,7 +133,8 @@ test('the second conversation: a program outlives kill -9 of the server, and goe
     assert.ok(reply.result, JSON.stringify(reply));
     return reply.result;
   };
-  const program = 'import sys\nfor i in range(20000):\n    print("line", i)\nfor l in sys.stdin:\n    print("got", l.strip(), flush=True)\n';
+  // Longer than a window: it cannot have ended before the kill.
+  const program = 'import sys\nfor i in range(60000):\n    print("line", i)\nfor l in sys.stdin:\n    print("got", l.strip(), flush=True)\n';
   await request(1, 'fs.write', { path: 'home/long.py', data: program, encoding: 'utf8' });
   const opened = await request(3, 'session.open', { kind: 'run', path: 'home/long.py', cols: 80, rows: 24, client: 'tab-7' });
   const input = Buffer.from('seventeen bytes.\n');
@@ -166,7 +167,7 @@ test('the second conversation: a program outlives kill -9 of the server, and goe
   await wire.until('the answer to the input', () => wire.bytes.includes('got seventeen bytes.'));
   const whole = Buffer.concat([bytes, wire.bytes]).toString();
   const numbers = [...whole.matchAll(/line (\d+)\r\n/g)].map((m) => Number(m[1]));
-  assert.deepEqual(numbers, Array.from({ length: 20000 }, (_, i) => i), 'every line, once, in order');
+  assert.deepEqual(numbers, Array.from({ length: 60000 }, (_, i) => i), 'every line, once, in order');
   assert.equal(whole.match(/got seventeen bytes\./g).length, 1, 'input applied once');
   clearInterval(acker);
   assert.deepEqual(await request(2, 'session.close', { session: opened.session }), {});

@@ -83,7 +83,7 @@ async function signInManyInVain(server, from, to, tally) {
 
 test(`6: ${REQUESTS} requests and ${NAMES} invented names leave the memory flat`, async (t) => {
   const server = await Server.start({
-    config: { server: { trusted_proxies: '127.0.0.1', log_level: 'error', max_sockets: 8, http_threads: 12 }, limits: { requests_per_minute: 2000 } },
+    config: { server: { trusted_proxies: '127.0.0.1', log_level: 'error', max_sockets: 8, http_threads: 40 }, limits: { requests_per_minute: 2000 } },
     // What was freed must be there again: the sanitizer keeps it back otherwise.
     env: { ASAN_OPTIONS: 'detect_leaks=1:quarantine_size_mb=0:thread_local_quarantine_size_kb=0' },
   });

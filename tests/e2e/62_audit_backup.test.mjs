@@ -68,7 +68,10 @@ test('a row that was changed is named, while the server runs and after', async (
   assert.equal(whole.code, 0, whole.stderr);
   assert.match(whole.stdout, /^audit: \d+ events, whole\n/);
   const [[seq]] = sql(db(server), "SELECT seq FROM audit WHERE object = 'bob'");
-  sql(db(server), `UPDATE audit SET object = 'bib' WHERE seq = ${seq}`);
+  sql(db(server), `UPDATE audit SET object = 'bi' || char(27) || 'b' || char(155) WHERE seq = ${seq}`);
+  const list = await server.ctl(['audit', 'list']);
+  assert.equal(list.stdout.split('\n').filter((l) => l.includes('bi\\x1bb\\xc2\\x9b')).length, 1,
+    'what would command a terminal is escaped');
   for (const running of [true, false]) {
     if (!running)
       assert.equal((await server.stop()).code, 0);
@@ -99,7 +102,7 @@ test('a backup is whole however much is written meanwhile, and comes back', asyn
   for (const r of backups)
     assert.equal(r.code, 0, r.stderr);
   assert.equal(fs.statSync(file).mode & 0o777, 0o600);
-  assert.deepEqual(fs.readdirSync(server.dir).filter((n) => n.includes('.new')), []);
+  assert.deepEqual(fs.readdirSync(server.dir).filter((n) => n.includes('-new')), []);
   assert.deepEqual(sql(file, 'PRAGMA integrity_check'), [['ok']]);
   assert.equal((await server.ctl(['audit', 'verify', '--file', file])).code, 0);
   assert.equal((await server.ctl(['backup', file])).code, 1, 'it is not replaced unasked');

@@ -110,6 +110,8 @@ export async function runToEnd(file, args, { input, timeout = 20000, ...options 
   return { code, signal, stdout, stderr, ms: Date.now() - began };
 }
 
+const SOCKETS = 96; // of a server, unless a test says how many it needs
+
 export class Server {
   // options: as 'ordinary' (drop to an ordinary uid where root runs the tests); config {section: {key:
   // value}} beyond the defaults; dir: an earlier server's `dir`, to start again on the same DIR; args:
@@ -141,6 +143,9 @@ export class Server {
     if (this.ordinary)
       fs.chownSync(this.dir, ORDINARY_UID, ORDINARY_UID);
     const all = { server: {}, ...config };
+    // Each place for a socket is a thread, and threads take long to start under a sanitizer.
+    if (slow > 1)
+      all.server = { max_sockets: SOCKETS, ...all.server };
     if (isRoot && !this.ordinary)
       all.server = { user: serviceUser(), ...all.server };
     fs.writeFileSync(this.configFile, configText(all));

@@ -113,6 +113,7 @@ _unused_ static void server_listen(struct server *s) {
         int r = front_listen(s->front, s->address, sizeof s->address, &error);
         if (r < 0)
                 fail_msg("front_listen: %s", error ? error : "?");
+        front_admit(s->front);
         s->port = (uint16_t)atoi(strrchr(s->address, ':') + 1);
 }
 

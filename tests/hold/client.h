@@ -112,7 +112,8 @@ _unused_ static void start_spawner(void) {
         struct spawn_options o = world_options();
         char *error = NULL;
         int r = spawner_start(&o, &world.spawner, &error);
-
+        if (r == 0)
+                r = spawner_verdict(world.spawner, &error);
         if (r < 0)
                 print_message("%s\n", error ? error : strerror(-r));
         free(error);

@@ -27,6 +27,8 @@ static int set_up_group(void **state) {
         assert_non_null(o.exec_dir);
         o.data = world.dir;
         r = spawner_start(&o, &world.spawner, &error);
+        if (r == 0)
+                r = spawner_verdict(world.spawner, &error);
         if (r < 0)
                 fprintf(stderr, "%s\n", error ? error : strerror(-r));
         free(error);

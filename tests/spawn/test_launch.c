@@ -49,6 +49,7 @@ static void test_a_holder_can_be_reached_before_it_runs(void **state) {
         put_ourselves_in(dir);
         o.exec_dir = dir;
         assert_int_equal(spawner_start(&o, &s, &error), 0);
+        assert_int_equal(spawner_verdict(s, &error), 0);
         make_spec(&spec, SPAWN_SHELL, true);
         assert_int_equal(spawner_session(s, &spec, NULL, -1, &sock), -EALREADY);
         spawner_free(s);

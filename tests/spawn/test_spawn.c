@@ -174,6 +174,10 @@ static void check_start(const struct spawn_options *o, const char *word) {
         char *error = NULL;
         int r = spawner_start(o, &s, &error);
 
+        if (r == 0) {
+                r = spawner_verdict(s, &error);
+                s = spawner_free(s);
+        }
         if (r != -EINVAL || !error || !strstr(error, word))
                 fail_msg("%d: %s, not %s", r, error, word);
         assert_null(s);

@@ -27,6 +27,7 @@ static void test_a_spawner_that_hangs_is_ended(void **state) {
         run_command((const char *const[]){"cp", self, to, NULL});
         o.exec_dir = dir;
         assert_int_equal(spawner_start(&o, &s, &error), 0);
+        assert_int_equal(spawner_verdict(s, &error), 0);
 
         uint64_t before = clock_mono_ms();
         spawner_free(s);

@@ -118,7 +118,7 @@ static void test_a_backup_holds_all_and_is_ours_alone(void **state) {
         assert_int_equal(store_user_by_name(copy, "bob", &found), 0);
         store_close(copy);
         assert_int_equal(store_backup(s, "/nowhere/b.db", false, &error), -ENOENT);
-        assert_non_null(strstr(error, "/nowhere/b.db.new"));
+        assert_non_null(strstr(error, "/nowhere/b.db.latch-new"));
         free(error);
         store_close(s);
 }

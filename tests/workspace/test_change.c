@@ -32,23 +32,46 @@ static void test_remove_takes_names_not_what_they_point_at(void **state) {
         assert_int_equal(symlinkat("d", f->w->home, "l"), 0);
         assert_int_equal(symlinkat("/etc/passwd", f->w->home, "out"), 0);
         assert_int_equal(mkfifoat(f->w->home, "fifo", 0600), 0);
-        assert_int_equal(workspace_remove(f->w, "home/l", true), 0);
-        assert_int_equal(workspace_remove(f->w, "home/out", false), 0);
-        assert_int_equal(workspace_remove(f->w, "home/fifo", false), 0);
+        assert_int_equal(workspace_remove(f->w, "home/l", true, NULL), 0);
+        assert_int_equal(workspace_remove(f->w, "home/out", false, NULL), 0);
+        assert_int_equal(workspace_remove(f->w, "home/fifo", false, NULL), 0);
         assert_string_equal(home_get(f, "d/f"), "kept");
-        assert_int_equal(workspace_remove(f->w, "home/d", false), -ENOTEMPTY);
-        assert_int_equal(workspace_remove(f->w, "home/d/f", false), 0);
-        assert_int_equal(workspace_remove(f->w, "home/d", false), 0);
-        assert_int_equal(workspace_remove(f->w, "home/d", false), -ENOENT);
+        assert_int_equal(workspace_remove(f->w, "home/d", false, NULL), -ENOTEMPTY);
+        assert_int_equal(workspace_remove(f->w, "home/d/f", false, NULL), 0);
+        assert_int_equal(workspace_remove(f->w, "home/d", false, NULL), 0);
+        assert_int_equal(workspace_remove(f->w, "home/d", false, NULL), -ENOENT);
         assert_int_equal(stat("/etc/passwd", &st), 0);
+}
+
+static void test_remove_takes_only_what_was_meant(void **state) {
+        struct fixture *f = *state;
+        struct workspace_stat st;
+
+        home_put(f, "f", "one");
+        assert_int_equal(symlinkat("f", f->w->home, "l"), 0);
+        assert_int_equal(symlinkat("none", f->w->home, "nowhere"), 0);
+        assert_int_equal(workspace_stat(f->w, "home/f", &st), 0);
+        assert_int_equal(put(f, "home/f", "two"), 0);
+        assert_int_equal(workspace_remove(f->w, "home/f", false, st.etag), -ESTALE);
+        assert_int_equal(workspace_remove(f->w, "home/l", true, st.etag), -ESTALE);
+        assert_int_equal(workspace_remove(f->w, "home/nowhere", false, st.etag), -ESTALE);
+        assert_string_equal(home_get(f, "l"), "two");
+        assert_int_equal(workspace_stat(f->w, "home/l", &st), 0);
+        assert_int_equal(workspace_remove(f->w, "home/l", false, st.etag), 0);
+        assert_int_equal(workspace_remove(f->w, "home/f", false, st.etag), 0);
+        assert_int_equal(workspace_remove(f->w, "home/nowhere", false, WORKSPACE_ANY), 0);
+        assert_int_equal(workspace_mkdir(f->w, "home/d"), 0);
+        assert_int_equal(workspace_remove(f->w, "home/d", true, st.etag), -ESTALE);
+        assert_int_equal(workspace_stat(f->w, "home/d", &st), 0);
+        assert_int_equal(workspace_remove(f->w, "home/d", true, st.etag), 0);
 }
 
 static void test_roots_stay(void **state) {
         struct fixture *f = *state;
 
-        assert_int_equal(workspace_remove(f->w, "", true), -EPERM);
-        assert_int_equal(workspace_remove(f->w, "home", true), -EPERM);
-        assert_int_equal(workspace_remove(f->w, "courses", true), -EPERM);
+        assert_int_equal(workspace_remove(f->w, "", true, NULL), -EPERM);
+        assert_int_equal(workspace_remove(f->w, "home", true, NULL), -EPERM);
+        assert_int_equal(workspace_remove(f->w, "courses", true, NULL), -EPERM);
         assert_int_equal(workspace_rename(f->w, "home", "home/x", true), -EPERM);
         assert_int_equal(put(f, "home/x", "x"), 0);
         assert_int_equal(workspace_rename(f->w, "home/x", "home", true), -EPERM);
@@ -68,7 +91,7 @@ static void test_a_tree_goes_and_its_links_lead_nowhere(void **state) {
         assert_int_equal(symlinkat("../..", f->w->home, "t/a/up"), 0);
         assert_int_equal(symlinkat("/etc", f->w->home, "t/a/b/etc"), 0);
         assert_int_equal(mkfifoat(f->w->home, "t/a/fifo", 0600), 0);
-        assert_int_equal(workspace_remove(f->w, "home/t", true), 0);
+        assert_int_equal(workspace_remove(f->w, "home/t", true, NULL), 0);
         assert_int_equal(workspace_stat(f->w, "home/t", &st), -ENOENT);
         assert_string_equal(home_get(f, "outside"), "kept");
         assert_int_equal(access("/etc/passwd", F_OK), 0);
@@ -86,7 +109,7 @@ static void test_a_tree_without_permissions_goes(void **state) {
         assert_int_equal(fchmodat(f->w->home, "t/a/b", 0, 0), 0);
         assert_int_equal(fchmodat(f->w->home, "t/a", 0555, 0), 0);
         assert_int_equal(fchmodat(f->w->home, "t", 0555, 0), 0);
-        assert_int_equal(workspace_remove(f->w, "home/t", true), 0);
+        assert_int_equal(workspace_remove(f->w, "home/t", true, NULL), 0);
         assert_int_equal(faccessat(f->w->home, "t", F_OK, 0), -1);
         assert_int_equal(staging_entries(f), 0);
 }
@@ -104,7 +127,7 @@ static void test_a_very_deep_tree_goes(void **state) {
                 at = next;
         }
         close(at);
-        assert_int_equal(workspace_remove(f->w, "home/d", true), 0);
+        assert_int_equal(workspace_remove(f->w, "home/d", true, NULL), 0);
         assert_int_equal(faccessat(f->w->home, "d", F_OK, 0), -1);
         assert_int_equal(staging_entries(f), 0);
 }
@@ -195,6 +218,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 with_fixture(test_mkdir),
                 with_fixture(test_remove_takes_names_not_what_they_point_at),
+                with_fixture(test_remove_takes_only_what_was_meant),
                 with_fixture(test_roots_stay),
                 with_fixture(test_a_tree_goes_and_its_links_lead_nowhere),
                 with_fixture(test_a_tree_without_permissions_goes),

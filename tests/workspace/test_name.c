@@ -155,8 +155,8 @@ static void test_they_are_listed_and_operable(void **state) {
         snprintf(to, sizeof to, "home/d\\xFF/%s", wire);
         assert_int_equal(workspace_rename(f->w, path, to, false), 0);
         assert_string_equal(home_get(f, "d\xff/b\xe4r"), "new");
-        assert_int_equal(workspace_remove(f->w, to, false), 0);
-        assert_int_equal(workspace_remove(f->w, "home/d\\xFF", true), 0);
+        assert_int_equal(workspace_remove(f->w, to, false, NULL), 0);
+        assert_int_equal(workspace_remove(f->w, "home/d\\xFF", true, NULL), 0);
         free(list);
         assert_int_equal(workspace_list(f->w, "home", 9, &list, &n), 0);
         assert_int_equal(n, 0);

@@ -104,8 +104,8 @@ static void latchd_meets_what_ann_made(const char *dir) {
         CHECK(workspace_write(w, "home/secret", "x", 1, NULL, NULL) == -EROFS);
         CHECK(fchmodat(w->home, "closed", 0500, 0) == 0);
         CHECK(workspace_write(w, "home/closed/f", "x", 1, NULL, NULL) == -EROFS);
-        CHECK(workspace_remove(w, "home/closed", true) == 0);
-        CHECK(workspace_remove(w, "home/secret", false) == 0);
+        CHECK(workspace_remove(w, "home/closed", true, NULL) == 0);
+        CHECK(workspace_remove(w, "home/secret", false, NULL) == 0);
 }
 
 static void test_what_latchd_makes_is_the_users(void **state) {

@@ -63,8 +63,8 @@ static void test_what_does_not_happen_is_given_back(void **state) {
         assert_int_equal(put(f, "home/a", "abc"), 0);
         assert_int_equal(workspace_mkdir(f->w, "home/a"), -EEXIST);
         assert_int_equal(workspace_mkdir(f->w, "home/d"), 0);
-        assert_int_equal(workspace_remove(f->w, "home/d", false), 0);
-        assert_int_equal(workspace_remove(f->w, "home/d", false), -ENOENT);
+        assert_int_equal(workspace_remove(f->w, "home/d", false, NULL), 0);
+        assert_int_equal(workspace_remove(f->w, "home/d", false, NULL), -ENOENT);
         uint64_t bytes, files;
         assert_int_equal(workspace_used(f->w, &bytes, &files), 0);
         assert_int_equal(bytes, 3);
@@ -97,10 +97,10 @@ static void test_a_tree_that_cannot_be_seen_whole_is_over_any_quota(void **state
         begin_quota(f, &q);
         assert_int_equal(put(f, "home/a", ""), -EDQUOT);
         assert_int_equal(workspace_mkdir(f->w, "home/b"), -EDQUOT);
-        assert_int_equal(workspace_remove(f->w, "home", true), -EPERM);
+        assert_int_equal(workspace_remove(f->w, "home", true, NULL), -EPERM);
         char path[300];
         snprintf(path, sizeof path, "home/%s", name);
-        assert_int_equal(workspace_remove(f->w, path, true), 0);
+        assert_int_equal(workspace_remove(f->w, path, true, NULL), 0);
         assert_int_equal(put(f, "home/a", ""), 0);
         end_quota(f, q);
 }

@@ -187,7 +187,7 @@ static void race_rounds(struct race *race, bool fresh, int loss) {
         for (unsigned i = 0; i < race->rounds; i++) {
                 struct workspace_stat st;
                 if (fresh) {
-                        assert_int_equal(workspace_remove(race->f->w, "home/f", false), 0);
+                        assert_int_equal(workspace_remove(race->f->w, "home/f", false, NULL), 0);
                         race->etag[0] = '\0';
                 } else {
                         assert_int_equal(workspace_stat(race->f->w, "home/f", &st), 0);
@@ -363,7 +363,7 @@ static void test_killed_in_a_save_leaves_old_or_new(void **state) {
 }
 
 static int remove_tree(const struct fixture *f) {
-        return workspace_remove(f->w, "home/t", true);
+        return workspace_remove(f->w, "home/t", true, NULL);
 }
 
 static void test_killed_in_a_removal_leaves_all_or_nothing(void **state) {

@@ -173,17 +173,26 @@ static int print_json(const struct store_audit *row, const char *time) {
         return puts(text) < 0 ? -EIO : 0;
 }
 
-/* A name that was chosen to look like another line, or to command a terminal, does not. */
-static int print_escaped(const char *s) {
-        int n = 0;
+/* The bytes at s that a terminal takes for a command: C0, DEL, and C1 in UTF-8 (c2 80 to c2 9f). 0: none. */
+static unsigned control_bytes(const unsigned char *s) {
+        if (*s == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0)
+                return 2;
+        return *s < 0x20 || *s == 0x7f;
+}
 
-        if (!*s)
-                n = putchar('-');
-        for (; n >= 0 && *s; s++)
-                n = (unsigned char)*s < 0x20 || *s == 0x7f || *s == '\\'
-                            ? printf("\\x%02x", (unsigned char)*s)
-                            : putchar(*s);
-        return n < 0 ? -EIO : 0;
+/* A name that was chosen to look like another line, or to command a terminal, does not. */
+static int print_escaped(const char *text) {
+        const unsigned char *s = (const unsigned char *)text;
+        int r = *s ? 0 : putchar('-');
+
+        while (r >= 0 && *s) {
+                unsigned escaped = *s == '\\' ? 1 : control_bytes(s);
+                if (escaped == 0)
+                        r = putchar(*s++);
+                for (; r >= 0 && escaped > 0; escaped--)
+                        r = printf("\\x%02x", *s++);
+        }
+        return r < 0 ? -EIO : 0;
 }
 
 static int print_line(const struct store_audit *row, const char *time) {
