@@ -15,10 +15,11 @@ LINK     := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 LIBS     := -lcivetweb -lurcu -lurcu-cds -lurcu-common -lsqlite3 -lsodium -ljansson -lseccomp -linih -lz -lpthread
 
 FLAGS_rel  := $(CFLAGS) -D_FORTIFY_SOURCE=2
-FLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+              -DPASSWORD_MEMORY_KIB=8192u
 FLAGS_fuzz := -O2 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
               -fno-sanitize-recover=undefined
-FLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+FLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread -DPASSWORD_MEMORY_KIB=8192u
 
 SRC   := $(filter-out src/base/fault.c %_main.c,$(foreach r,$(ROOMS),$(wildcard src/$(r)/*.c)))
 MAINS := $(foreach r,$(ROOMS),$(wildcard src/$(r)/*_main.c)) $(if $(filter *,$(ROOMS)),$(wildcard tools/*/*_main.c))

@@ -12,7 +12,7 @@
 #include "latch/lock.h"
 
 #define OPERATIONS crypto_pwhash_OPSLIMIT_INTERACTIVE
-#define MEMORY     crypto_pwhash_MEMLIMIT_INTERACTIVE
+#define MEMORY     (PASSWORD_MEMORY_KIB * 1024u)
 
 _Static_assert(PASSWORD_HASH_MAX >= crypto_pwhash_STRBYTES, "a hash has room");
 

@@ -13,6 +13,11 @@
 #define PASSWORD_MAX      1024
 #define GATE_AT_ONCE      2u
 
+/* Of one hash: crypto_pwhash_MEMLIMIT_INTERACTIVE. The sanitizers' builds take less: they make a thousand. */
+#ifndef PASSWORD_MEMORY_KIB
+#define PASSWORD_MEMORY_KIB 65536u
+#endif
+
 struct gate;
 
 _must_use_ int gate_new(unsigned at_once, unsigned waiting_max, struct gate **ret); /* 0, -ENOMEM */

@@ -9,7 +9,7 @@ import { count, freely, inParallel } from './counts.mjs';
 const END_MS = 150;
 
 test('04: finish, stop, timeout and disconnect race, and the file runs again each time', async (t) => {
-  const rounds = count(1000, { asan: 120, tsan: 40 });
+  const rounds = count(1000, { asan: 60, tsan: 30 });
   const width = 4;
   const server = await Server.start({ config: freely });
   t.after(() => server.destroy());

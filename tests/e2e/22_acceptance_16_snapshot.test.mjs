@@ -11,7 +11,7 @@ const LINES = 400;
 const version = (letter) => `import sys\nw = ['${letter}']\n` + `w.append('${letter}')\n`.repeat(LINES) + `print(''.join(sorted(set(w))), len(w))\nprint('whole')\n`;
 
 test('16: versions A and B alternate during the runs, each run is wholly A or B', async (t) => {
-  const runs = count(500, { asan: 60, tsan: 20 });
+  const runs = count(500, { asan: 30, tsan: 20 });
   const server = await Server.start({ config: freely });
   t.after(() => server.destroy());
   const ann = await server.user('ann');
@@ -53,7 +53,7 @@ test('16: a program that is running does not see a save', async (t) => {
 });
 
 test('16: SIGKILL of the server in a save leaves the old or the new, never a part', async (t) => {
-  const kills = count(20, { asan: 6, tsan: 2 });
+  const kills = count(20, { asan: 4, tsan: 2 });
   const server = await Server.start();
   t.after(() => server.destroy());
   const ann = await server.user('ann');

@@ -114,7 +114,7 @@ const sockets = async (server) => (await (await server.fetch('/healthz')).json()
 
 test('200 stalled peers cost 20 healthy ones nothing', async (t) => {
   const server = await startServer(t, { config: {
-    server: { http_threads: 96 }, diagnostics: { echo: 'yes' }, limits: { requests_per_minute: 1000000, file_bytes: 1 << 20 } } });
+    server: { http_threads: 96, max_sockets: 512 }, diagnostics: { echo: 'yes' }, limits: { requests_per_minute: 1000000, file_bytes: 1 << 20 } } });
   const ann = await server.user('ann'), bob = await server.user('bob');
   const file = path.join(server.data, 'users/bob/home/big');
   fs.writeFileSync(file, '');

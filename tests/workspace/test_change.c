@@ -55,7 +55,7 @@ static void test_remove_takes_only_what_was_meant(void **state) {
         assert_int_equal(workspace_remove(f->w, "home/f", false, st.etag), -ESTALE);
         assert_int_equal(workspace_remove(f->w, "home/l", true, st.etag), -ESTALE);
         assert_int_equal(workspace_remove(f->w, "home/nowhere", false, st.etag), -ESTALE);
-        assert_string_equal(home_get(f, "l"), "two");
+        assert_string_equal(home_get(f, "f"), "two");
         assert_int_equal(workspace_stat(f->w, "home/l", &st), 0);
         assert_int_equal(workspace_remove(f->w, "home/l", false, st.etag), 0);
         assert_int_equal(workspace_remove(f->w, "home/f", false, st.etag), 0);
