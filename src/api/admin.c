@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#include "api/api.h"
+#include "api/api_private.h"
 #include "audit/audit.h"
 #include "people/people.h"
 
@@ -16,10 +16,6 @@ static const struct people *people_of(const struct rpc_request *r) {
         const struct api_deps *deps = rpc_context(r);
 
         return deps->people;
-}
-
-static const char *text_param(const struct rpc_request *r, const char *name) {
-        return json_string_value(json_object_get(r->params, name));
 }
 
 static int fail(struct rpc_request *r, int error) {

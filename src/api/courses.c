@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "api/api.h"
+#include "api/api_private.h"
 #include "audit/audit.h"
 #include "base/str.h"
 #include "store/store.h"
@@ -12,10 +12,6 @@
 
 static const struct api_deps *deps_of(const struct rpc_request *r) {
         return rpc_context(r);
-}
-
-static const char *text_param(const struct rpc_request *r, const char *name) {
-        return json_string_value(json_object_get(r->params, name));
 }
 
 static int finish(struct rpc_request *r, const char *what, const char *course, int error) {
@@ -90,13 +86,5 @@ static const struct rpc_method methods[] = {
 };
 
 int api_courses_add(struct rpc *rpc, const struct api_deps *deps) {
-        for (size_t i = 0; i < ELEMENTS(methods); i++) {
-                struct rpc_method m = methods[i];
-                m.least = ROLE_ADMIN;
-                m.context = (void *)(uintptr_t)deps; /* read only */
-                int e = rpc_add(rpc, &m);
-                if (e < 0)
-                        return e;
-        }
-        return 0;
+        return api_group(rpc, methods, ELEMENTS(methods), ROLE_ADMIN, deps);
 }

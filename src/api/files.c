@@ -5,19 +5,11 @@
 
 #include <jansson.h>
 
-#include "api/api.h"
+#include "api/api_private.h"
 #include "audit/audit.h"
 #include "base/base64.h"
 #include "base/str.h"
 #include "workspace/workspace.h"
-
-static const char *text_param(const struct rpc_request *r, const char *name) {
-        return json_string_value(json_object_get(r->params, name));
-}
-
-static bool flag_param(const struct rpc_request *r, const char *name) {
-        return json_is_true(json_object_get(r->params, name));
-}
 
 static const struct config *config_of(const struct rpc_request *r) {
         const struct api_deps *deps = rpc_context(r);
@@ -49,11 +41,6 @@ static int open_workspace(const struct rpc_request *r, struct workspace **ret) {
         if (e == 0)
                 *ret = TAKE_PTR(w);
         return e;
-}
-
-static int give(json_t *made, json_t **ret) {
-        *ret = made;
-        return made ? 0 : -ENOMEM;
 }
 
 static const char *type_name(enum workspace_type type) {
@@ -275,7 +262,8 @@ static int fs_remove(struct rpc_request *r, json_t **ret) {
 
         (void)ret;
         if (e == 0)
-                e = workspace_remove(w, text_param(r, "path"), flag_param(r, "recursive"), NULL);
+                e = workspace_remove(w, text_param(r, "path"), flag_param(r, "recursive", false),
+                                     NULL);
         note(r, "fs.remove", text_param(r, "path"), NULL, e);
         return e < 0 ? fail(r, e) : 0;
 }
@@ -293,7 +281,7 @@ static int fs_rename(struct rpc_request *r, json_t **ret) {
         (void)ret;
         if (e == 0)
                 e = workspace_rename(w, text_param(r, "from"), text_param(r, "to"),
-                                     flag_param(r, "replace"));
+                                     flag_param(r, "replace", false));
         note(r, "fs.rename", text_param(r, "from"), text_param(r, "to"), e);
         if (e == -EACCES)
                 return rpc_fail(r, e, NULL,
@@ -327,13 +315,5 @@ static const struct rpc_method methods[] = {
 };
 
 int api_files_add(struct rpc *rpc, const struct api_deps *deps) {
-        for (size_t i = 0; i < ELEMENTS(methods); i++) {
-                struct rpc_method m = methods[i];
-                m.least = ROLE_STUDENT;
-                m.context = (void *)(uintptr_t)deps; /* read only */
-                int e = rpc_add(rpc, &m);
-                if (e < 0)
-                        return e;
-        }
-        return 0;
+        return api_group(rpc, methods, ELEMENTS(methods), ROLE_STUDENT, deps);
 }

@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "api/api.h"
+#include "api/api_private.h"
 #include "search/search.h"
 #include "workspace/workspace.h"
 
@@ -11,14 +11,6 @@
 
 static const struct api_deps *deps_of(const struct rpc_request *r) {
         return rpc_context(r);
-}
-
-static const char *text_param(const struct rpc_request *r, const char *name) {
-        return json_string_value(json_object_get(r->params, name));
-}
-
-static bool flag_param(const struct rpc_request *r, const char *name) {
-        return json_is_true(json_object_get(r->params, name));
 }
 
 /* It is there, and inside. */
@@ -72,8 +64,8 @@ static int fs_search(struct rpc_request *r, json_t **ret) {
                 .path = text_param(r, "path"),
                 .text = text_param(r, "text"),
                 .name = text_param(r, "name"),
-                .regex = flag_param(r, "regex"),
-                .exact_case = flag_param(r, "case"),
+                .regex = flag_param(r, "regex", false),
+                .exact_case = flag_param(r, "case", false),
                 .glob = text_param(r, "glob"),
                 .max = max ? (size_t)json_integer_value(max) : MATCHES,
         };

@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "api/api.h"
+#include "api/api_private.h"
 #include "audit/audit.h"
 #include "base/buf.h"
 #include "base/str.h"
@@ -14,16 +14,6 @@
 #define TITLE_MAX 256u
 
 /* ---- parameters ---- */
-
-static const char *text_param(const struct rpc_request *r, const char *name) {
-        return json_string_value(json_object_get(r->params, name));
-}
-
-static bool flag_param(const struct rpc_request *r, const char *name, bool otherwise) {
-        const json_t *v = json_object_get(r->params, name);
-
-        return v ? json_is_true(v) : otherwise;
-}
 
 /* As many columns or rows as fit the number: more than a terminal may have are cut where they are used. */
 static unsigned size_param(const struct rpc_request *r, const char *name) {
@@ -42,11 +32,6 @@ static struct sessions *sessions_of(const struct rpc_request *r) {
 }
 
 /* ---- replies ---- */
-
-static int give(json_t *made, json_t **ret) {
-        *ret = made;
-        return made ? 0 : -ENOMEM;
-}
 
 static json_t *holders_json(const struct session_refusal *no) {
         json_t *list = json_array();
@@ -454,12 +439,5 @@ static const struct rpc_method methods[] = {
 };
 
 int api_sessions_add(struct rpc *rpc, const struct api_deps *deps) {
-        for (size_t i = 0; i < ELEMENTS(methods); i++) {
-                struct rpc_method m = methods[i];
-                m.context = (void *)(uintptr_t)deps; /* read only */
-                int r = rpc_add(rpc, &m);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        return api_group(rpc, methods, ELEMENTS(methods), ROLE_STUDENT, deps);
 }

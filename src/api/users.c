@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#include "api/api.h"
+#include "api/api_private.h"
 #include "audit/audit.h"
 #include "base/clock.h"
 #include "people/people.h"
@@ -15,10 +15,6 @@ static const struct people *people_of(const struct rpc_request *r) {
         const struct api_deps *deps = rpc_context(r);
 
         return deps->people;
-}
-
-static const char *text_param(const struct rpc_request *r, const char *name) {
-        return json_string_value(json_object_get(r->params, name));
 }
 
 static int note(const struct rpc_request *r, const char *what, int error) {
@@ -112,12 +108,5 @@ static const struct rpc_method methods[] = {
 };
 
 int api_users_add(struct rpc *rpc, const struct api_deps *deps) {
-        for (size_t i = 0; i < ELEMENTS(methods); i++) {
-                struct rpc_method m = methods[i];
-                m.context = (void *)(uintptr_t)deps; /* read only */
-                int r = rpc_add(rpc, &m);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        return api_group(rpc, methods, ELEMENTS(methods), ROLE_STUDENT, deps);
 }

@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "api/api.h"
+#include "api/api_private.h"
 #include "base/fd.h"
 #include "watch/watch.h"
 #include "workspace/workspace.h"
@@ -86,13 +86,5 @@ static const struct rpc_method methods[] = {
 };
 
 int api_watch_add(struct rpc *rpc, const struct api_deps *deps) {
-        for (size_t i = 0; i < ELEMENTS(methods); i++) {
-                struct rpc_method m = methods[i];
-                m.least = ROLE_STUDENT;
-                m.context = (void *)(uintptr_t)deps; /* read only */
-                int e = rpc_add(rpc, &m);
-                if (e < 0)
-                        return e;
-        }
-        return 0;
+        return api_group(rpc, methods, ELEMENTS(methods), ROLE_STUDENT, deps);
 }

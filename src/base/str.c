@@ -28,6 +28,13 @@ int str_copy(char *to, size_t size, const char *from) {
         return 0;
 }
 
+int str_hex(char c) {
+        return c >= '0' && c <= '9'   ? c - '0'
+               : c >= 'a' && c <= 'f' ? c - 'a' + 10
+               : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                      : -1;
+}
+
 bool str_eq(const char *a, const char *b) {
         return a && b ? strcmp(a, b) == 0 : a == b;
 }

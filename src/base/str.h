@@ -20,6 +20,8 @@ bool str_eq(const char *a, const char *b);          /* NULL equals only NULL */
 bool str_starts(const char *s, const char *prefix); /* s begins with prefix */
 bool str_ends(const char *s, const char *suffix);
 
+int str_hex(char c); /* the digit's value; -1: it is none */
+
 /* Well-formed UTF-8 by RFC 3629: no surrogates, no overlong forms, at most U+10FFFF. */
 bool utf8_valid(const char *s, size_t n);
 

@@ -143,7 +143,7 @@ static const struct setting table[] = {
          .initial = "no"},
         TEXT("server", user, "latch", "the name of a user of the system", system_user),
         NUMBER("server", workers, "4", "threads", 2, 64),
-        NUMBER("server", max_sockets, "256", "sockets", 1, 10000),
+        NUMBER("server", max_sockets, "512", "sockets", 1, 10000),
         NUMBER("server", http_threads, "32", "threads", 4, 256),
         {.section = "server",
          .key = "log_level",

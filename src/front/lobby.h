@@ -15,7 +15,7 @@
 #include "latch/lock.h"
 #include "latch/rcu.h"
 
-#define LOBBY_MAX 128u
+#define LOBBY_MAX 64u
 
 struct seat;
 

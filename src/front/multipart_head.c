@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/str.h"
 #include "front/multipart.h"
 
 struct text {
@@ -85,13 +86,6 @@ static bool take_value(struct text *t, struct value *v) {
         return n > 0;
 }
 
-static int hex(char c) {
-        return c >= '0' && c <= '9'   ? c - '0'
-               : c >= 'a' && c <= 'f' ? c - 'a' + 10
-               : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                      : -1;
-}
-
 /* RFC 8187: UTF-8'language'%XX... in place. */
 static bool decode_extended(char *s) {
         char *from = s + 6, *to = s;
@@ -99,7 +93,8 @@ static bool decode_extended(char *s) {
         if (strncasecmp(s, "UTF-8'", 6) != 0 || !(from = strchr(from, '\'')))
                 return false;
         for (from++; *from; from++) {
-                int high = *from == '%' ? hex(from[1]) : -1, low = high < 0 ? -1 : hex(from[2]);
+                int high = *from == '%' ? str_hex(from[1]) : -1,
+                    low = high < 0 ? -1 : str_hex(from[2]);
 
                 if (*from == '%' && (low < 0 || high * 16 + low == 0))
                         return false;

@@ -4,12 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int hex(char c) {
-        return c >= '0' && c <= '9'   ? c - '0'
-               : c >= 'a' && c <= 'f' ? c - 'a' + 10
-               : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                      : -1;
-}
+#include "base/str.h"
 
 char *uri_decode(const char *s) {
         char *path = calloc(1, strlen(s) + 1);
@@ -19,7 +14,7 @@ char *uri_decode(const char *s) {
                 int c = (unsigned char)*s;
 
                 if (c == '%') {
-                        int high = hex(s[1]), low = high < 0 ? -1 : hex(s[2]);
+                        int high = str_hex(s[1]), low = high < 0 ? -1 : str_hex(s[2]);
 
                         if (low < 0 || high * 16 + low == 0) {
                                 free(path);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -200,14 +201,24 @@ static const struct {
         {"TIOCSTI", try_type},
 };
 
-/* In a process of its own, which what succeeds may change, stop or end. What does not answer does not hold. */
-static bool holds(bool (*succeeds)(void)) {
-        int status;
-        pid_t pid = fork();
+/* What is tried now: the child writes it, and what it dies of is known. */
+static volatile unsigned *at;
 
+/* All from the first on, in a process of its own, which what succeeds may change, stop or end: it ends with the
+ * first that succeeds. True: none did. */
+static bool all_hold(unsigned first) {
+        int status;
+
+        *at = first;
+        pid_t pid = fork();
         if (pid == 0) {
-                alarm(PATIENCE_S);
-                _exit(succeeds());
+                for (unsigned i = first; i < ELEMENTS(acts); i++) {
+                        *at = i;
+                        alarm(PATIENCE_S);
+                        if (acts[i].succeeds())
+                                _exit(1);
+                }
+                _exit(0);
         }
         return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
                WEXITSTATUS(status) == 0;
@@ -217,10 +228,14 @@ int init_probe(const char *data) {
         unsigned n = 0;
 
         hidden = data;
-        for (size_t i = 0; i < ELEMENTS(acts); i++) {
-                if (!holds(acts[i].succeeds))
-                        dprintf(STDOUT_FILENO, "%s%s",
-                                n++ ? ", " : "the cage does not hold: ", acts[i].what);
+        at = mmap(NULL, sizeof *at, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (at == MAP_FAILED) {
+                dprintf(STDOUT_FILENO, "the cage cannot be tried: %s", strerror(errno));
+                return 1;
         }
+        /* What does not answer does not hold. */
+        for (unsigned first = 0; first < ELEMENTS(acts) && !all_hold(first); first = *at + 1)
+                dprintf(STDOUT_FILENO, "%s%s",
+                        n++ ? ", " : "the cage does not hold: ", acts[*at].what);
         return n > 0;
 }

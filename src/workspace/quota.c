@@ -30,7 +30,8 @@ struct quota_user {
         uint64_t scan_took_ms LATCH_GUARDED_BY(quota);
         unsigned pending LATCH_GUARDED_BY(quota); /* settled, and not done */
         bool unsure LATCH_GUARDED_BY(quota);
-        bool scanning LATCH_GUARDED_BY(quota); /* by one thread: a home full of folders keeps no second */
+        bool scanning LATCH_GUARDED_BY(
+                quota); /* by one thread: a home full of folders keeps no second */
         bool endless LATCH_GUARDED_BY(quota); /* the last scan saw only a part of it */
         char name[64];                        /* fixed */
 };
@@ -217,7 +218,7 @@ static bool try_claim(struct quota_user *u, struct quota_amount more, bool *ret_
                         u->claimed.files += more.files;
                 }
                 *ret_old = u->unsure || clock_mono_ms() - u->scanned_ms >
-                                               MAX(REFUSE_MS, u->scan_took_ms * REFUSE_SHARE);
+                                                MAX(REFUSE_MS, u->scan_took_ms * REFUSE_SHARE);
         }
         return fits;
 }

@@ -497,10 +497,10 @@ static void test_open_files_are_counted_for_all_that_needs_them(void **state) {
 
         (void)state;
         config_defaults(&c);
-        assert_int_equal(config_files_needed(&c), 256 * 2 + 32 * 4 + 256 * 3 + 1280);
+        assert_int_equal(config_files_needed(&c), 512 * 2 + 32 * 4 + 512 * 3 + 1280);
         assert_true(config_files_needed(&c) <= 4096);
         c.sessions_per_user = 1000;
-        assert_int_equal(config_files_needed(&c), 256 * 2 + 32 * 4 + 1000 * 3 + 1280);
+        assert_int_equal(config_files_needed(&c), 512 * 2 + 32 * 4 + 1000 * 3 + 1280);
 }
 
 static int set_up(void **state) {
