@@ -138,6 +138,10 @@ void http_answer(struct request *r, const struct answer *a) {
         buf_done(&out);
 }
 
+bool http_is_over(const struct request *r) {
+        return atomic_load(&r->front->stopping) || (r->identity && !identity_valid(r->identity));
+}
+
 int http_begin(struct request *r, const struct answer *a) {
         struct buf out = BUF_INIT(HEAD_MAX);
         int e = add_head(r, a, &out);

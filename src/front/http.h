@@ -60,6 +60,9 @@ void http_error_more(struct request *r, int status, const char *code, const char
 void http_errno(struct request *r, int error);
 const char *http_words(int error); /* what http_errno would say */
 
+/* Whoever asked is signed in no longer, or the server stops: what is under way ends where it is. */
+bool http_is_over(const struct request *r);
+
 /* The head alone, for an answer whose n bytes are sent elsewhere. 0 or -errno. */
 _must_use_ int http_begin(struct request *r, const struct answer *a);
 

@@ -110,6 +110,8 @@ static int pass_on(struct request *r, struct watch *w, http_take *take, void *ar
                 size_t n = (size_t)MIN(left, (uint64_t)HTTP_PIECE_BYTES);
                 int e = fill_piece(r, w, piece, n);
 
+                if (e == 0 && r->identity && !identity_valid(r->identity))
+                        e = -EKEYREVOKED;
                 if (e < 0)
                         return e;
                 left -= n;
@@ -127,6 +129,8 @@ static int pass_on(struct request *r, struct watch *w, http_take *take, void *ar
 static bool answer_broken(struct request *r, int error) {
         if (error == -ENOMEM || error == -EMFILE)
                 http_errno(r, error);
+        else if (error == -EKEYREVOKED)
+                http_error(r, 401, "unauthorized", "this sign-in has ended meanwhile");
         else if (error == -ETIMEDOUT)
                 http_error(r, 408, "timeout", "the body came too slowly");
         else

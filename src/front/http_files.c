@@ -65,7 +65,7 @@ static void stream(struct request *r, int file, uint64_t from, uint64_t n) {
         uint64_t until_ns = clock_mono_ns() + r->front->take_ns, paced = 0;
         off_t at = (off_t)from;
 
-        while (sock >= 0 && n > 0 && !atomic_load(&r->front->stopping)) {
+        while (sock >= 0 && n > 0 && !http_is_over(r)) {
                 struct pollfd p = {.fd = sock, .events = POLLOUT};
                 ssize_t sent = send_step(sock, file, &at, n);
 

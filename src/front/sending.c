@@ -13,7 +13,7 @@
 #define LOOK_MS 200 /* how soon a stop is noticed */
 
 /* All of it, at most 64 KiB, to a duplicate of the connection's socket. 0; -ETIMEDOUT: it was not taken within
- * front's take_ns, or the server stops; -errno. */
+ * front's take_ns, or it is over; -errno. */
 static int send_all(struct request *r, int sock, const void *data, size_t n) {
         uint64_t until_ns = clock_mono_ns() + r->front->take_ns;
         const char *at = data;
@@ -29,7 +29,7 @@ static int send_all(struct request *r, int sock, const void *data, size_t n) {
                 }
                 if (errno != EAGAIN && errno != EINTR)
                         return -errno;
-                if (atomic_load(&r->front->stopping) || clock_mono_ns() > until_ns)
+                if (http_is_over(r) || clock_mono_ns() > until_ns)
                         return -ETIMEDOUT;
                 if (poll(&p, 1, LOOK_MS) < 0 && errno != EINTR)
                         return -errno;
@@ -43,6 +43,8 @@ static int flush(struct chunks *c) {
 
         if (c->n == 0)
                 return 0;
+        if (http_is_over(c->r))
+                return -ECANCELED;
         e = send_all(c->r, c->sock, head, (size_t)n);
         if (e == 0)
                 e = send_all(c->r, c->sock, c->piece, c->n);

@@ -56,8 +56,10 @@ static int answer_as(const struct reach_question *q, struct reach_answer *ret) {
 
         if (n < 0)
                 return -errno;
+        if (setgroups(0, NULL) < 0)
+                return -errno;
         *ret = (struct reach_answer){EPERM, 0};
-        if (setgroups(0, NULL) == 0 && setegid(q->uid) == 0 && seteuid(q->uid) == 0)
+        if (setegid(q->uid) == 0 && seteuid(q->uid) == 0)
                 *ret = answer(q);
         CHECK(seteuid(0) == 0 && setegid(gid) == 0 && setgroups((size_t)n, groups) == 0);
         return 0;

@@ -1,7 +1,7 @@
 /* spawn.h - latchd's end of the spawner: the only maker of processes, an executable of its own.
  *
- * Threads: start, verdict: main; start before the first thread; session: any worker. Lock: none inside; none may be held
- *          by the caller (it waits for the spawner's answer, at most 10 s).
+ * Threads: start, verdict: main; start before the first thread; session: any worker. Lock: none inside; none
+ *          may be held by the caller (it waits for the spawner's answer, at most 10 s).
  */
 #pragma once
 

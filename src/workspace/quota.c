@@ -30,8 +30,7 @@ struct quota_user {
         uint64_t scan_took_ms LATCH_GUARDED_BY(quota);
         unsigned pending LATCH_GUARDED_BY(quota); /* settled, and not done */
         bool unsure LATCH_GUARDED_BY(quota);
-        bool scanning LATCH_GUARDED_BY(
-                quota); /* by one thread: a home full of folders keeps no second */
+        bool scanning LATCH_GUARDED_BY(quota); /* by one thread */
         bool endless LATCH_GUARDED_BY(quota); /* the last scan saw only a part of it */
         char name[64];                        /* fixed */
 };

@@ -436,7 +436,7 @@ static void test_an_account_is_one_object(void **state) {
 /* More tokens than memory keeps: those nobody uses are forgotten, and found again in the store; those in
  * use stay the same object. */
 static void test_identities_in_memory_are_bounded(void **state) {
-        enum { MORE = 5000 }; /* above the least bound, 4096 */
+        enum { MORE = 4400 }; /* above the least bound, 4096 */
         struct auth_grant g = signed_in();
         struct store_user users[20];
         static char texts[MORE][TOKEN_TEXT_MAX];
@@ -484,7 +484,7 @@ static void *chase(void *arg) {
 /* A token that nobody has in memory is asked for by three while it is revoked: nobody is left with a
  * valid one, and afterwards nobody gets it. */
 static void test_revoking_races_with_loading(void **state) {
-        enum { ROUNDS = 300, CHASERS = 3 };
+        enum { ROUNDS = 100, CHASERS = 3 };
 
         (void)state;
         for (int round = 0; round < ROUNDS; round++) {

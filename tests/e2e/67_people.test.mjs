@@ -2,6 +2,7 @@
 // Whatever ends a sign-in ends its sockets within a second.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
 
@@ -44,6 +45,42 @@ test('a password is changed by its owner, and the other sign-ins end', async (t)
   await assert.rejects(s.login('ann', ann.password), /401/);
   await s.login('ann', 'a newer secret');
   assert.equal((await here.request('user.me', {})).name, 'ann');
+});
+
+// A request by hand, of which `first` is sent at once: { socket, text: what came so far, closed }.
+function byHand(s, first) {
+  const socket = net.connect(s.port, s.host);
+  socket.write(first);
+  const conversation = { socket, bytes: 0, text: '' };
+  socket.on('data', (d) => {
+    conversation.bytes += d.length;
+    conversation.text = (conversation.text + d.toString('latin1')).slice(0, 2000);
+  });
+  socket.on('error', () => {});
+  conversation.closed = new Promise((resolve) => socket.on('close', resolve));
+  return conversation;
+}
+
+test('an upload and a download end with their sign-in, and nothing of the upload is saved', async (t) => {
+  const s = await startServer(t);
+  const ann = await s.user('ann');
+  const other = await s.login('ann', ann.password);
+  const home = path.join(s.data, 'users/ann/home'), size = 64 << 20;
+  fs.writeFileSync(path.join(home, 'big'), Buffer.alloc(size), { mode: 0o644 });
+  const head = (method, name) => `${method} /api/files/home/${name} HTTP/1.1\r\nHost: ${s.host}\r\nAuthorization: Bearer ${ann.token}\r\n`;
+  const up = byHand(s, `${head('PUT', 'new')}Content-Length: ${4 << 20}\r\n\r\n`);
+  const down = byHand(s, `${head('GET', 'big')}\r\n`);
+  up.socket.write(Buffer.alloc(1 << 20));
+  await until(() => down.bytes > 0, { what: 'the beginning of the download' });
+  down.socket.pause();
+  await (await s.fetch('/api/logout', { token: ann.token, method: 'POST' })).text();
+  up.socket.write(Buffer.alloc(3 << 20));
+  down.socket.resume();
+  await Promise.all([up.closed, down.closed]);
+  assert.match(up.text, /^HTTP\/1.1 401 /);
+  assert.equal(fs.existsSync(path.join(home, 'new')), false);
+  assert.ok(down.bytes < size, `${down.bytes} bytes came`);
+  assert.equal(await me(s, other), 200, 'the other sign-in goes on');
 });
 
 test('sign-ins are listed and ended one by one, or all but this', async (t) => {
