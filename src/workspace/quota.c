@@ -31,8 +31,8 @@ struct quota_user {
         unsigned pending LATCH_GUARDED_BY(quota); /* settled, and not done */
         bool unsure LATCH_GUARDED_BY(quota);
         bool scanning LATCH_GUARDED_BY(quota); /* by one thread */
-        bool endless LATCH_GUARDED_BY(quota); /* the last scan saw only a part of it */
-        char name[64];                        /* fixed */
+        bool endless LATCH_GUARDED_BY(quota);  /* the last scan saw only a part of it */
+        char name[64];                         /* fixed */
 };
 
 struct quota {
