@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "base/str.h"
 #include "front/front_private.h"
 #include "front/judge.h"

@@ -13,7 +13,6 @@
 #include <jansson.h>
 
 #include "auth/auth.h"
-#include "base/buf.h"
 #include "base/macros.h"
 #include "base/net.h"
 

@@ -8,6 +8,7 @@
 
 #include <linux/sockios.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/json_depth.h"
 #include "front/arrive.h"

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/sendfile.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "audit/audit.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "front/front_private.h"
 #include "front/routes.h"

@@ -247,8 +247,8 @@ export class Server {
         process.kill(pid, 'SIGKILL');
       } catch { /* it ended by itself */ }
     }
-    if (this.ownsDir)
-      fs.rmSync(this.dir, { recursive: true, force: true });
+    if (this.ownsDir) // rmSync gives up on what hostile paths have made: it calls itself for each folder
+      execFileSync('rm', ['-rf', '--', this.dir]);
   }
 
   // Processes that carry this DIR in their argv (PROTOCOL.md): holders and what is theirs.
