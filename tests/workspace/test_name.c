@@ -73,9 +73,13 @@ static size_t random_name(uint64_t *seed, char to[256]) {
 
         for (size_t i = 0; i < n; i++) {
                 uint64_t any = next(seed);
-                char c = any & 1 ? often[(any >> 1) % (sizeof often - 1)] : (char)(any >> 8);
+                char c = often[(any >> 1) % (sizeof often - 1)];
 
-                to[i] = c == '\0' || c == '/' ? '_' : c;
+                if (!(any & 1))
+                        c = (char)(any >> 8);
+                if (c == '\0' || c == '/')
+                        c = '_';
+                to[i] = c;
         }
         to[n] = '\0';
         return n;
