@@ -18,14 +18,14 @@ static inline const char *text_param(const struct rpc_request *r, const char *na
         return json_string_value(json_object_get(r->params, name));
 }
 
-_unused_ static bool flag_param(const struct rpc_request *r, const char *name, bool otherwise) {
+static inline bool flag_param(const struct rpc_request *r, const char *name, bool otherwise) {
         const json_t *v = json_object_get(r->params, name);
 
         return v ? json_is_true(v) : otherwise;
 }
 
 /* A reply that was just made: 0, -ENOMEM. */
-_unused_ static int give(json_t *made, json_t **ret) {
+static inline int give(json_t *made, json_t **ret) {
         *ret = made;
         return made ? 0 : -ENOMEM;
 }
