@@ -187,6 +187,7 @@ static void on_context(const struct mg_context *context) {
 
         mg_set_auth_handler(http, "**", on_authorize, NULL);
         mg_set_websocket_handler(http, "/v1/ws", ws_connect, ws_ready, NULL, NULL, f);
+        mg_set_websocket_handler(http, "/v1/attach/**", ws_connect, ws_ready, NULL, NULL, f);
         mg_set_websocket_handler(http, "/v1/echo", ws_connect, ws_ready, NULL, NULL, f);
 }
 

@@ -89,7 +89,8 @@ static void say_signed_out(struct sock *c) {
                          "\"%s\"}}",
                          whys[why]);
 
-        sock_send(c, OP_TEXT, text, (size_t)n);
+        if (!c->raw)
+                sock_send(c, OP_TEXT, text, (size_t)n);
         sock_close(c, 1008,
                    why == AUTH_ELSEWHERE ? "no longer signed in: signed in elsewhere"
                                          : "no longer signed in");

@@ -8,16 +8,20 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "front/way.h"
+#include "session/session.h"
 #include "session/viewer.h"
 
 #define LATCH_HEADER 16u /* of a binary frame of latch.v1 */
 #define ROOM         (FRAMES_HEADER_MAX + LATCH_HEADER)
+#define RAW_CHANNEL  1u /* a raw socket has one */
 
-enum { OP_TEXT = 1, OP_BINARY = 2 };
+enum { OP_TEXT = 1, OP_BINARY = 2, OP_PING = 9 };
 
 enum outcome { OUT_SENT, OUT_BLOCKED, OUT_DEAD };
 
@@ -151,26 +155,54 @@ static enum outcome flush(struct pump *p, struct sock *c, uint64_t now_ns) {
         return OUT_SENT;
 }
 
-/* Puts the frame's headers before the payload that lies at `at` in scratch. Its whole size. */
-static size_t frame_up(struct pump *p, size_t at, const struct viewer_out *o) {
-        unsigned char head[FRAMES_HEADER_MAX], *payload = p->scratch + at + ROOM, *start = payload;
-        size_t n = o->n, h;
+/* Puts the frame's header before the n bytes that lie at start, which has room for it. */
+static void frame_up(struct pump *p, unsigned opcode, unsigned char *start, size_t n) {
+        unsigned char head[FRAMES_HEADER_MAX];
+        size_t h = frames_header(head, opcode, n);
 
-        if (o->what == VIEWER_DATA) {
-                uint32_t channel = htole32(o->channel);
-                uint64_t offset = htole64(o->offset);
-
-                start -= LATCH_HEADER;
-                n += LATCH_HEADER;
-                memset(start, 0, 4);
-                start[0] = o->kind;
-                memcpy(start + 4, &channel, sizeof channel);
-                memcpy(start + 8, &offset, sizeof offset);
-        }
-        h = frames_header(head, o->what == VIEWER_DATA ? OP_BINARY : OP_TEXT, n);
         memcpy(start - h, head, h);
         p->iov[p->iov_n++] = (struct iovec){start - h, h + n};
-        return ROOM + o->n;
+}
+
+/* What lies at payload becomes a frame of latch.v1. */
+static void add_latch(struct pump *p, unsigned char *payload, const struct viewer_out *o) {
+        uint32_t channel = htole32(o->channel);
+        uint64_t offset = htole64(o->offset);
+        unsigned char *start = payload - LATCH_HEADER;
+
+        if (o->what == VIEWER_TEXT) {
+                frame_up(p, OP_TEXT, payload, o->n);
+                return;
+        }
+        memset(start, 0, 4);
+        start[0] = o->kind;
+        memcpy(start + 4, &channel, sizeof channel);
+        memcpy(start + 8, &offset, sizeof offset);
+        frame_up(p, OP_BINARY, start, o->n + LATCH_HEADER);
+}
+
+/* The same for a socket without words: the exit is the close frame's, once all before it is written. */
+static void add_raw(struct pump *p, struct sock *c, unsigned char *payload,
+                    const struct viewer_out *o) {
+        if (o->what == VIEWER_DATA) {
+                c->raw_owed = o->offset + o->n;
+                frame_up(p, OP_BINARY, payload, o->n);
+        } else if (o->gap_to) {
+                int n = snprintf((char *)payload, VIEWER_BUFFER_MIN, "gap %" PRIu64 " %" PRIu64,
+                                 o->offset, o->gap_to);
+
+                frame_up(p, OP_PING, payload, (size_t)n);
+        }
+        c->raw_over |= o->exit;
+}
+
+/* All that was taken is written. */
+static void settle_raw(struct pump *p, struct sock *c) {
+        if (c->raw_owed)
+                (void)sessions_ack(p->sessions, &c->port, RAW_CHANNEL, c->raw_owed);
+        c->raw_owed = 0;
+        if (c->raw_over)
+                sock_close(c, 1000, "the session has ended");
 }
 
 struct gathered {
@@ -196,7 +228,11 @@ static void take_from(struct pump *p, struct sock *c, struct viewer *v, struct g
                         return; /* its session ends as lost; the exit notice comes with a wake */
                 if (o.what == VIEWER_NOTHING)
                         return;
-                g->at += frame_up(p, g->at, &o);
+                if (c->raw)
+                        add_raw(p, c, p->scratch + g->at + ROOM, &o);
+                else
+                        add_latch(p, p->scratch + g->at + ROOM, &o);
+                g->at += ROOM + o.n;
                 g->bytes += o.n;
                 if (o.what != VIEWER_DATA)
                         continue;
@@ -249,10 +285,13 @@ static void pour(struct pump *p, struct sock *c, uint64_t now_ns) {
                 }
                 gather(p, c, &g);
                 collect(c);
-                if (!c->out && !p->iov_n)
+                if (!c->out && !p->iov_n) {
+                        settle_raw(p, c); /* the exit alone */
                         return;
+                }
                 if (flush(p, c, now_ns) != OUT_SENT || c->close_sent)
                         return;
+                settle_raw(p, c);
                 bytes += g.bytes;
                 if (g.nap) {
                         pump_nap(p, c, now_ns + PUMP_NAP_NS);
@@ -274,8 +313,10 @@ void pump_turn(struct pump *p, struct sock *c, uint64_t now_ns) {
         if (!way_take(&c->way))
                 return; /* who has it wakes us */
         collect(c);
-        if (flush(p, c, now_ns) == OUT_SENT && !c->close_sent && !c->echo)
+        if (flush(p, c, now_ns) == OUT_SENT && !c->close_sent && !c->echo) {
+                settle_raw(p, c);
                 pour(p, c, now_ns);
+        }
         end_if_closed(c);
         CHECK(!way_leave(&c->way)); /* only we ask */
 }

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "front/pump_private.h"
+#include "front/raw.h"
 
 enum { OP_TEXT = 1, OP_BINARY = 2, OP_PONG = 10 };
 
@@ -35,6 +36,8 @@ static void take_message(struct sock *c, const struct reader_to *to, const struc
                 return; /* we have said goodbye: only the answer to that counts */
         if (c->echo)
                 sock_send(c, e->what == FRAMES_TEXT ? OP_TEXT : OP_BINARY, e->data, e->n);
+        else if (c->raw)
+                raw_type(c, to->typing, e->data, e->n);
         else if (e->what == FRAMES_TEXT)
                 rpc_receive(to->rpc, &c->port, (const char *)e->data, e->n);
         else if (!take_input(c, to, e))
@@ -107,6 +110,8 @@ void reader_run(struct sock *c, const struct reader_to *to) {
 
                 if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
                         return;
+                if (to->typing)
+                        typing_again(to->typing);
                 if (n > 0) {
                         atomic_store(&c->heard_ns, clock_mono_ns());
                         listens = listens && take_bytes(c, to, (size_t)n);

@@ -11,10 +11,12 @@
 #include "front/sock.h"
 #include "rpc/rpc.h"
 #include "session/session.h"
+#include "session/typing.h"
 
 struct reader_to { /* where messages go; unused by echo */
         struct rpc *rpc;
         struct sessions *sessions;
+        struct typing *typing; /* of a raw socket; NULL: it has no seat */
 };
 
 #define READER_STALL_NS 10000000000ull /* inside a frame, without a byte */

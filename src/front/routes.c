@@ -11,28 +11,29 @@
 
 /* clang-format off */
 const struct route routes[] = {
-        /* path          methods        who           socket cost  body        handler */
-        {"/api/login",   METHOD_POST,   WHO_ANYONE,      false, 5, BODY_SMALL, http_login},
-        {"/api/logout",  METHOD_POST,   WHO_SIGNED_IN,   false, 1, BODY_SMALL, http_logout},
-        {"/api/renew",   METHOD_POST,   WHO_SIGNED_IN,   false, 5, BODY_SMALL, http_renew},
-        {"/api/tickets", METHOD_POST,   WHO_SIGNED_IN,   false, 1, BODY_SMALL, http_ticket},
-        {"/api/me",      READ,          WHO_SIGNED_IN,   false, 5, BODY_NONE,  http_me},
-        {"/api/files/",  READ,          WHO_SIGNED_IN,   false, 2, BODY_NONE,  http_files_get},
-        {"/api/files/",  METHOD_PUT,    WHO_SIGNED_IN,   false, 5, BODY_UPLOAD,http_files_put},
-        {"/api/files/",  METHOD_DELETE, WHO_SIGNED_IN,   false, 2, BODY_NONE,  http_files_delete},
-        {"/api/zip/",    READ,          WHO_SIGNED_IN,   false, 50,BODY_NONE,  http_zip},
-        {"/api/upload/", METHOD_POST,   WHO_SIGNED_IN,   false, 50,BODY_UPLOAD,http_upload},
-        {"/healthz",     READ,          WHO_ANYONE,      false, 1, BODY_NONE,  http_healthz},
-        {"/readyz",      READ,          WHO_ANYONE,      false, 2, BODY_NONE,  http_readyz},
-        {"/metrics",     READ,          WHO_METRICS,     false, 5, BODY_NONE,  http_metrics},
-        {"/v1/ws",       METHOD_GET,    WHO_SIGNED_IN,   true,  5, BODY_NONE,  http_no_socket},
-        {"/v1/echo",     METHOD_GET,    WHO_DIAGNOSTICS, true,  0, BODY_NONE,  http_no_socket},
+        /* path          methods         who              socket        cost body        handler */
+        {"/api/login",    METHOD_POST,    WHO_ANYONE,      SOCKET_NONE,  5,  BODY_SMALL,  http_login},
+        {"/api/logout",   METHOD_POST,    WHO_SIGNED_IN,   SOCKET_NONE,  1,  BODY_SMALL,  http_logout},
+        {"/api/renew",    METHOD_POST,    WHO_SIGNED_IN,   SOCKET_NONE,  5,  BODY_SMALL,  http_renew},
+        {"/api/tickets",  METHOD_POST,    WHO_SIGNED_IN,   SOCKET_NONE,  1,  BODY_SMALL,  http_ticket},
+        {"/api/me",       READ,           WHO_SIGNED_IN,   SOCKET_NONE,  5,  BODY_NONE,   http_me},
+        {"/api/files/",   READ,           WHO_SIGNED_IN,   SOCKET_NONE,  2,  BODY_NONE,   http_files_get},
+        {"/api/files/",   METHOD_PUT,     WHO_SIGNED_IN,   SOCKET_NONE,  5,  BODY_UPLOAD, http_files_put},
+        {"/api/files/",   METHOD_DELETE,  WHO_SIGNED_IN,   SOCKET_NONE,  2,  BODY_NONE,   http_files_delete},
+        {"/api/zip/",     READ,           WHO_SIGNED_IN,   SOCKET_NONE,  50, BODY_NONE,   http_zip},
+        {"/api/upload/",  METHOD_POST,    WHO_SIGNED_IN,   SOCKET_NONE,  50, BODY_UPLOAD, http_upload},
+        {"/healthz",      READ,           WHO_ANYONE,      SOCKET_NONE,  1,  BODY_NONE,   http_healthz},
+        {"/readyz",       READ,           WHO_ANYONE,      SOCKET_NONE,  2,  BODY_NONE,   http_readyz},
+        {"/metrics",      READ,           WHO_METRICS,     SOCKET_NONE,  5,  BODY_NONE,   http_metrics},
+        {"/v1/ws",        METHOD_GET,     WHO_SIGNED_IN,   SOCKET_LATCH, 5,  BODY_NONE,   http_no_socket},
+        {"/v1/attach/",   METHOD_GET,     WHO_SIGNED_IN,   SOCKET_RAW,   5,  BODY_NONE,   http_no_socket},
+        {"/v1/echo",      METHOD_GET,     WHO_DIAGNOSTICS, SOCKET_ECHO,  0,  BODY_NONE,   http_no_socket},
 };
 const size_t routes_n = ELEMENTS(routes);
 _Static_assert(ELEMENTS(routes) <= COUNTED_ROUTES, "each row is counted");
 
 /* What the binary carries decides which paths these are. */
-const struct route route_asset = {"/", READ, WHO_ANYONE, false, 1, BODY_NONE, http_asset};
+const struct route route_asset = {"/", READ, WHO_ANYONE, SOCKET_NONE, 1, BODY_NONE, http_asset};
 /* clang-format on */
 
 const char *route_who_name(enum route_who who) {

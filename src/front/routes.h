@@ -30,6 +30,14 @@ enum route_who {
         WHO_METRICS, /* an admin; or, where server.metrics_loopback is on, whoever asks from loopback */
 };
 
+/* A WebSocket: handle says what to do with a request that is none. */
+enum route_socket {
+        SOCKET_NONE,
+        SOCKET_LATCH, /* latch.v1 */
+        SOCKET_RAW,   /* one session's bytes */
+        SOCKET_ECHO,
+};
+
 /* How long a body may be, in bytes; longer ones are 413 before a handler sees them. */
 #define BODY_NONE   0
 #define BODY_SMALL  4096
@@ -39,7 +47,7 @@ struct route {
         const char *path; /* that ends with '/' and is longer than it: all paths below */
         unsigned methods; /* of this row: a path may have several */
         enum route_who who;
-        bool socket;   /* a WebSocket: handle says what to do with a request that is none */
+        enum route_socket socket;
         unsigned cost; /* request units, of the user's or the address's; 0: free */
         long body;
         void (*handle)(struct request *r);

@@ -92,6 +92,7 @@ int sock_new(const struct sock_options *o, struct sock **ret) {
         c->pump = o->pump;
         c->fd = o->fd;
         c->echo = !o->identity;
+        c->raw = o->raw;
         c->waiting_bytes = -1;
         atomic_store(&c->heard_ns, clock_mono_ns());
         c->pinged_ns = clock_mono_ns();

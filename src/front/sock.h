@@ -32,6 +32,7 @@ struct sock {
         struct pump *pump;         /* fixed */
         struct port port;
         bool echo; /* fixed: /v1/echo, no identity and no sessions */
+        bool raw;  /* fixed: /v1/attach, one session's bytes and no words */
         int fd;    /* fixed, the sock's own */
         struct outbox outbox;
 
@@ -60,6 +61,9 @@ struct sock {
         bool attached, running, napping, blocked, dead;
         unsigned next_viewer; /* whose turn it is among the channels */
         uint8_t last_kind;    /* of the chunk that was taken last */
+        bool raw_over;        /* raw: the exit was told... */
+        uint64_t
+                raw_owed; /* ...and to where output was taken, to be acknowledged once it is written */
         uint64_t nap_until_ns, close_until_ns, pinged_ns;
         int waiting_bytes; /* in the kernel, when last looked at while blocked; -1 unknown */
 
@@ -74,7 +78,8 @@ struct sock_options {
         struct registry *registry;
         struct pump *pump;
         struct identity *identity; /* NULL: echo */
-        const char *address;       /* the client's; copied */
+        bool raw;
+        const char *address; /* the client's; copied */
         struct frames_budget *budget;
         uint64_t number;
         int fd; /* becomes the sock's, also on failure */

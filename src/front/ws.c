@@ -12,6 +12,7 @@
 #include "front/arrive.h"
 #include "front/judge.h"
 #include "front/pump_private.h"
+#include "front/raw.h"
 #include "front/reader.h"
 #include "front/routes.h"
 #include "front/serve.h"
@@ -24,6 +25,7 @@ struct seat {
         struct front *front;
         const struct route *route;
         struct identity *identity; /* NULL: echo */
+        struct raw *raw;           /* NULL: it is no raw socket */
         uint64_t number;           /* of the request, and of the socket */
         uint64_t began_ns;
         char address[ADDRESS_TEXT_MAX];
@@ -33,6 +35,7 @@ struct seat {
 
 bool ws_seat(struct request *r) {
         struct guest *g = guest_of(r->conn);
+        struct raw *raw = NULL;
         struct seat *s;
 
         /* RFC 6455 4.1. What came with the request lies where civetweb shows it to nobody. */
@@ -40,11 +43,15 @@ bool ws_seat(struct request *r) {
                 http_error(r, 400, "bad_request", "wait for the 101 before the first frame");
                 return false;
         }
+        if (r->route->socket == SOCKET_RAW && !raw_asked(r, &raw))
+                return false;
         s = calloc(1, sizeof *s);
         if (!s) {
+                raw_free(raw);
                 http_errno(r, -ENOMEM);
                 return false;
         }
+        s->raw = raw;
         s->front = r->front;
         s->route = r->route;
         s->identity = r->identity ? identity_ref(r->identity) : NULL;
@@ -71,8 +78,9 @@ static const struct refusal *take_room(struct seat *s) {
         return s->counted_user ? NULL : &user_full;
 }
 
-/* civetweb answers with what stands here, and leaves there what the client before was given. */
-static bool choose_subprotocol(const struct mg_request_info *ri, bool echo) {
+/* civetweb answers with what stands here, and leaves there what the client before was given. Where it is not
+ * latch.v1 that is spoken, none is agreed to. */
+static bool choose_subprotocol(const struct mg_request_info *ri, bool latch) {
         struct mg_request_info *to = (struct mg_request_info *)ri;
         bool offered = false, known = false;
 
@@ -82,8 +90,8 @@ static bool choose_subprotocol(const struct mg_request_info *ri, bool echo) {
                 offered = true;
                 known |= judge_lists(ri->http_headers[i].value, SUBPROTOCOL);
         }
-        to->acceptedWebSocketSubprotocol = known ? SUBPROTOCOL : NULL;
-        return echo || known || !offered;
+        to->acceptedWebSocketSubprotocol = known && latch ? SUBPROTOCOL : NULL;
+        return !latch || known || !offered;
 }
 
 static void log_as(const struct seat *s, struct request *r, int status) {
@@ -111,7 +119,7 @@ int ws_connect(const struct mg_connection *conn, void *cbdata) {
 
         CHECK(s); /* nothing gets here but by begin_request */
         serve_begin(cbdata, (struct mg_connection *)conn, mg_get_request_info(conn), &r);
-        if (!choose_subprotocol(r.ri, !s->identity))
+        if (!choose_subprotocol(r.ri, s->route->socket == SOCKET_LATCH))
                 return refuse(&r, s, &strange);
         why = take_room(s);
         if (why) {
@@ -131,6 +139,7 @@ static int open_sock(struct guest *g, struct sock **ret) {
                 &(struct sock_options){.registry = f->socks,
                                        .pump = f->deps.pump,
                                        .identity = s->identity,
+                                       .raw = s->raw != NULL,
                                        .address = s->address,
                                        .budget = &f->budget,
                                        .number = s->number,
@@ -173,6 +182,7 @@ static void log_end(const struct seat *s) {
 void ws_ready(struct mg_connection *conn, void *cbdata) {
         struct front *f = cbdata;
         struct seat *s = guest_of(conn)->seat;
+        struct typing *typing = NULL;
         struct sock *c;
         int r = open_sock(guest_of(conn), &c);
 
@@ -183,12 +193,15 @@ void ws_ready(struct mg_connection *conn, void *cbdata) {
                 return;
         }
         s->sock = c;
-        if (!c->echo)
+        if (s->raw)
+                typing = raw_begin(s->raw, c);
+        else if (!c->echo)
                 send_hello(c, f->deps.config);
         pump_later(c->pump, c);
         if (atomic_load(&f->stopping)) /* front_stop may have looked before we were there */
                 front_say_goodbye(f, c);
-        reader_run(c, &(struct reader_to){f->deps.rpc, f->deps.sessions});
+        reader_run(c, &(struct reader_to){f->deps.rpc, f->deps.sessions, typing});
+        typing_free(typing);
         if (!c->echo)
                 port_close(&c->port);
         registry_remove(f->socks, &c->item);
@@ -206,6 +219,7 @@ void ws_leave(struct seat *s) {
         if (!s)
                 return;
         sock_unref(s->sock);
+        raw_free(s->raw);
         if (s->counted)
                 atomic_fetch_sub(&s->front->sockets, 1);
         if (s->counted_user)

@@ -87,12 +87,12 @@ static int await_answer(struct session *s, struct session_query *q, int said) {
         return q->done || s->holder_gone || said == -EPIPE ? 0 : r;
 }
 
-/* Nobody is left to ask once the holder is gone: then it was the last input, too. */
-static int ask_input(struct session *s, const struct viewer *v, uint64_t *ret) {
-        struct hold_query query = {.head.type = HOLD_QUERY_INPUT, .tag = v->tag};
-        struct session_query q = {.tag = v->tag};
+int session_ask_input(struct session *s, uint64_t tag, const uint8_t key[HOLD_KEY_BYTES],
+                      uint64_t *ret) {
+        struct hold_query query = {.head.type = HOLD_QUERY_INPUT, .tag = tag};
+        struct session_query q = {.tag = tag};
 
-        memcpy(query.key, v->key, sizeof query.key);
+        memcpy(query.key, key, sizeof query.key);
         LATCH_WITH(session, &s->lock) {
                 q.next = s->queries;
                 s->queries = &q;
@@ -119,6 +119,17 @@ static int bounds_locked(struct session *s, uint64_t since, uint64_t *ret_tail, 
         *ret_head = s->ring ? MAX(s->end.offset, s->last_head) : MAX(s->end.offset, since);
         *ret_tail = *ret_head;
         return 0;
+}
+
+int session_reaches(struct session *s, uint64_t since) {
+        uint64_t tail, head;
+        int r = session_ready(s);
+
+        if (r < 0)
+                return r;
+        LATCH_GUARD(session, &s->lock);
+        r = bounds_locked(s, since, &tail, &head);
+        return r == 0 && since > head ? -EINVAL : r;
 }
 
 static bool shall_drive_locked(const struct joining *j) LATCH_MUST_HOLD(session) {
@@ -187,6 +198,7 @@ static int sit_locked(struct joining *j, struct crowd *c) LATCH_MUST_HOLD(sessio
                 s->viewer_why = "attach";
         }
         crowd_all_locked(s, c);
+        s->reserved--; /* in one step: others who come at the same time count it once */
         viewer_sit_locked(j->v);
         size_locked(j);
         *j->ret = (struct session_joined){.channel = j->v->channel,
@@ -257,8 +269,10 @@ static int enter(struct session *s, struct port *p, const struct session_join *j
         uint64_t input = 0;
         int r = viewer_new(s, p, key, &v);
 
+        if (r == 0)
+                v->raw = join->raw;
         if (r == 0 && key)
-                r = ask_input(s, v, &input);
+                r = session_ask_input(s, v->tag, v->key, &input);
         if (r < 0 && v && session_is_over(s))
                 r = 0; /* no input is taken any more; what was matters to nobody */
         struct joining j = {.s = s, .v = v, .join = join, .ret = ret};
@@ -287,7 +301,8 @@ int session_attach(struct session *s, struct port *p, const struct session_join 
         if (r < 0)
                 return r;
         r = enter(s, p, request, ret, request->client ? key : NULL);
-        unreserve(s);
+        if (r < 0)
+                unreserve(s);
         return say_why(ret_no, r, request);
 }
 

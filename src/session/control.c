@@ -12,8 +12,7 @@
 
 /* ---- input, on the connection's thread ---- */
 
-/* NULL: it may be sent. Else the refusal's code. */
-static const char *judge_input(struct viewer *v) {
+const char *viewer_may_type(struct viewer *v) {
         struct session *s = v->session;
 
         LATCH_GUARD(session, &s->lock);
@@ -31,14 +30,17 @@ static const char *refusal_of(int error) {
         return error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM ? "full" : "ended";
 }
 
-static void send_input(struct viewer *v, uint64_t offset, const char *data, size_t n) {
-        struct hold_input m = {.head.type = HOLD_INPUT, .tag = v->tag};
+int viewer_type(const struct viewer *v, uint64_t offset, const char *data, size_t n) {
+        struct hold_input m = {.head.type = HOLD_INPUT, .tag = v->tag, .offset = offset};
 
         memcpy(m.key, v->key, sizeof m.key);
+        return holder_send(v->session->holder_fd, &m, sizeof m, data, n);
+}
+
+static void send_input(struct viewer *v, uint64_t offset, const char *data, size_t n) {
         do {
                 size_t piece = MIN(n, HOLD_INPUT_MAX);
-                m.offset = offset;
-                int r = holder_send(v->session->holder_fd, &m, sizeof m, data, piece);
+                int r = viewer_type(v, offset, data, piece);
                 if (r < 0) {
                         viewer_refuse(v, offset, refusal_of(r));
                         return;
@@ -60,7 +62,7 @@ void sessions_input(struct sessions *ss, struct port *p, uint32_t channel, uint6
         /* What would go round is a hole in any case: its holder says so, and where input goes on. JSON's
          * readers have no number for such an offset. */
         n = MIN(n, UINT64_MAX - offset);
-        code = judge_input(v);
+        code = viewer_may_type(v);
         if (code)
                 viewer_refuse(v, MIN(offset, (uint64_t)INT64_MAX), code);
         else

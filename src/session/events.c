@@ -96,11 +96,13 @@ static int hear_input(struct session *s, const struct hold_mark *m, bool refused
                 if (v && !refused) {
                         v->ack_offset = MAX(v->ack_offset, m->offset);
                         v->ack_untold = true;
+                        if (v->raw)
+                                latch_cond_broadcast(&s->changed);
                 }
         }
         if (v && refused)
                 viewer_refuse(v, m->offset, codes[m->code]);
-        else if (v)
+        else if (v && !v->raw)
                 v->port->ops->wake(v->port);
         viewer_unref(v);
         return 0;

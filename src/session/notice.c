@@ -37,7 +37,8 @@ static void others_next_locked(struct viewer *v, struct notice *n) LATCH_MUST_HO
 
 void notice_next_locked(struct viewer *v, struct notice *ret) {
         *ret = (struct notice){.what = NOTICE_NONE};
-        input_next_locked(v, ret);
+        if (!v->raw)
+                input_next_locked(v, ret);
         if (ret->what == NOTICE_NONE)
                 others_next_locked(v, ret);
         if (ret->what != NOTICE_NONE || !v->gap_untold)

@@ -111,7 +111,7 @@ struct session *sessions_find(struct sessions *ss, const struct account *owner, 
 
         if (!item)
                 return NULL;
-        if (CONTAINER_OF(item, struct session, name)->account->user_id == owner->user_id)
+        if (!owner || CONTAINER_OF(item, struct session, name)->account->user_id == owner->user_id)
                 s = session_ref(CONTAINER_OF(item, struct session, name));
         registry_item_unref(item);
         return s;

@@ -107,6 +107,7 @@ struct session_join {
                 role; /* ANY: drives if nobody does, or if the channel that it replaces did */
         unsigned cols, rows; /* 0: not said; counts only for who drives */
         const char *client;  /* NULL: a fresh key */
+        bool raw;            /* its input comes by typing.h */
 };
 struct session_joined {
         uint32_t channel;
@@ -118,6 +119,9 @@ struct session_joined {
  * it was closed meanwhile; -EAGAIN, -ETIMEDOUT its holder does not answer; -EPIPE the socket is gone. */
 _must_use_ int session_attach(struct session *s, struct port *p, const struct session_join *join,
                               struct session_joined *ret, struct session_refusal *ret_no);
+/* Whether it has put out that much: then it can be attached to from there. 0; -EINVAL; -ENOENT, -EAGAIN,
+ * -ETIMEDOUT as above. */
+_must_use_ int session_reaches(struct session *s, uint64_t since);
 _must_use_ int session_drive(struct session *s, struct port *p, uint32_t channel);  /* 0, -ENOENT */
 _must_use_ int session_detach(struct session *s, struct port *p, uint32_t channel); /* 0, -ENOENT */
 
@@ -154,7 +158,26 @@ struct sessions_stats {
 };
 void sessions_stats(struct sessions *ss, struct sessions_stats *ret);
 
-/* A session of this account: a reference, or NULL: another's is as good as none. */
+/* ---- administration: of anybody's session ---- */
+/* Readable, and never read, from the moment that some session has ended: watch it edge-triggered. */
+int sessions_over_fd(const struct sessions *ss);
+struct session_over {
+        int code, signal; /* signal 0: it exited with code */
+        char verdict[16];
+};
+/* True: it has ended, like this. */
+bool session_over(struct session *s, struct session_over *ret);
+/* Types n bytes, at most SESSION_TYPE_MAX, whoever drives. client and offset as in latch.v1: what is sent again
+ * is taken once; *ret_offset how much of this client's is taken now. 0; -ESRCH it has ended; -EAGAIN,
+ * -ETIMEDOUT its holder does not answer; -ENOENT. */
+#define SESSION_TYPE_MAX 32768u
+_must_use_ int session_type(struct session *s, const char *client, uint64_t offset,
+                            const char *data, size_t n, uint64_t *ret_offset);
+/* "\r" where it has a terminal, else "\n". */
+char session_enter_key(const struct session *s);
+
+/* A session of this account: a reference, or NULL: another's is as good as none. account NULL: anybody's, for
+ * administration. */
 _must_use_ struct session *sessions_find(struct sessions *ss, const struct account *owner,
                                          const char *id);
 struct session *session_ref(struct session *s);

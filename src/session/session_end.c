@@ -33,6 +33,13 @@ static void count_down(struct session *s) {
         }
 }
 
+static void tell_administration(const struct sessions *ss) {
+        uint64_t one = 1;
+
+        if (write(ss->over_fd, &one, sizeof one) < 0)
+                CHECK(errno == EAGAIN); /* full: it is told as can be */
+}
+
 void session_settle(struct session *s, enum session_state to, const struct session_end *end) {
         struct crowd c = {.n = 0};
         struct lease *lease = NULL;
@@ -50,6 +57,7 @@ void session_settle(struct session *s, enum session_state to, const struct sessi
                 count_down(s);
         crowd_wake(&c);
         session_record_soon(s);
+        tell_administration(s->all);
 }
 
 /* ---- lost ---- */

@@ -125,6 +125,7 @@ struct sessions {
         _Atomic uint64_t last_number;
         _Atomic uint64_t started, ended; /* cages, ever */
         atomic_bool look;                /* some session has something for sessions_tick */
+        int over_fd;                     /* fixed: eventfd, written when one has ended */
         struct latch_mutex lock;
         struct latch_cond quiet;                 /* living or jobs came down */
         size_t living LATCH_GUARDED_BY(session); /* not ENDED, not LOST */
@@ -200,6 +201,12 @@ int session_hear(struct session *s, struct holder_message *m);
 int session_hear_started(struct session *s, struct holder_message *m);
 _must_use_ int session_watch(struct session *s); /* 0, -errno */
 void session_unwatch(struct session *s);
+
+/* ---- attach.c ---- */
+/* How much input of this key its holder has taken; 0 once it is gone: nobody is left to ask, and then it was the
+ * last input, too. tag: nobody else's. 0; -EAGAIN, -ETIMEDOUT it does not answer. */
+_must_use_ int session_ask_input(struct session *s, uint64_t tag, const uint8_t key[HOLD_KEY_BYTES],
+                                 uint64_t *ret);
 
 /* ---- said.c: what is said to its holder ---- */
 /* As holder_tell; what finds no room is owed and sent by sessions_tick. */

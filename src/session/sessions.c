@@ -2,10 +2,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include <sodium.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "session/viewer_private.h"
 
@@ -21,7 +23,8 @@ int sessions_new(const struct sessions_deps *deps, struct sessions **ret) {
         ss->deps = *deps;
         latch_mutex_init(&ss->lock, LATCH_CLASS_session);
         latch_cond_init(&ss->quiet);
-        r = registry_new(SESSIONS_MAX, session_reclaim, &ss->by_number);
+        ss->over_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        r = ss->over_fd < 0 ? -errno : registry_new(SESSIONS_MAX, session_reclaim, &ss->by_number);
         if (r == 0)
                 r = registry_new(SESSIONS_MAX, session_reclaim_name, &ss->by_id);
         if (r == 0)
@@ -74,6 +77,7 @@ struct sessions *sessions_free(struct sessions *ss) {
         registry_free(ss->by_id); /* its items refer to those of by_number */
         registry_free(ss->by_number);
         leases_done(&ss->leases);
+        fd_close(ss->over_fd);
         latch_cond_done(&ss->quiet);
         latch_mutex_done(&ss->lock);
         free(ss);

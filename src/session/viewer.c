@@ -162,7 +162,12 @@ static void tell(struct viewer *v, const struct notice *n, void *buf, size_t cap
                  struct viewer_out *ret) {
         *ret = (struct viewer_out){.what = VIEWER_TEXT, .channel = v->channel};
         ret->n = notice_text(v, n, buf, cap);
-        if (n->what == NOTICE_EXIT)
+        if (n->what == NOTICE_GAP) {
+                ret->offset = n->a;
+                ret->gap_to = n->b;
+        }
+        ret->exit = n->what == NOTICE_EXIT;
+        if (ret->exit)
                 viewer_leave(v, VIEWER_FINISHED);
 }
 

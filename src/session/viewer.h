@@ -25,7 +25,9 @@ struct viewer_out {
         enum viewer_what what;
         uint8_t kind; /* the wire's */
         uint32_t channel;
-        uint64_t offset;
+        uint64_t offset; /* of data's first byte; of a gap's */
+        uint64_t gap_to; /* a text that tells of a gap: where it ends; else 0 */
+        bool exit;       /* the text that is a channel's last */
         size_t n;
 };
 

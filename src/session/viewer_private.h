@@ -32,6 +32,7 @@ struct viewer {
         uint64_t tag;                /* fixed: finds it again among the session's */
         uint8_t key[HOLD_KEY_BYTES]; /* fixed: whose input this is */
         uint64_t attached_ns;        /* fixed */
+        bool raw;                    /* fixed: its input is typing.h's, which hears of it */
         _Atomic uint64_t stalled_since_ns;
 
         bool active LATCH_GUARDED_BY(session);  /* its reply is queued: it may be heard */
@@ -87,6 +88,13 @@ bool viewer_ack(struct viewer *v, uint64_t offset);
 void viewer_leave(struct viewer *v, enum viewer_leave how);
 /* Input above what was taken: told with the lowest offset. */
 void viewer_refuse(struct viewer *v, uint64_t offset, const char *code);
+
+/* ---- control.c: input ---- */
+/* NULL: what it types may be sent. Else the refusal's code. */
+const char *viewer_may_type(struct viewer *v);
+/* At most HOLD_INPUT_MAX bytes to the holder, never waiting. 0; -EAGAIN, -ENOBUFS, -ENOMEM no room now;
+ * -errno: nobody hears it. */
+_must_use_ int viewer_type(const struct viewer *v, uint64_t offset, const char *data, size_t n);
 
 /* ---- those to be woken: gathered under the lock, woken without it ---- */
 struct crowd {

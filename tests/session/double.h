@@ -44,6 +44,7 @@ struct holder_double {
         uint32_t last_signal;
         struct double_key keys[DOUBLE_KEYS];
         size_t keys_n;
+        size_t room; /* bytes of input that it takes in all; 0: any */
         struct buf input;
 };
 
@@ -102,9 +103,14 @@ static void double_input(struct holder_double *h, const struct hold_input *m, si
                 mark.head.type = HOLD_INPUT_REFUSED;
                 mark.code = HOLD_REFUSED_HOLE;
         } else if (m->offset + n > k->count) {
-                size_t skip = (size_t)(k->count - m->offset);
-                CHECK(buf_add(&h->input, bytes + skip, n - skip) == 0);
-                k->count = m->offset + n;
+                size_t skip = (size_t)(k->count - m->offset), take = n - skip;
+                if (h->room && take > h->room - h->input.n) {
+                        take = h->room - h->input.n;
+                        mark.head.type = HOLD_INPUT_REFUSED;
+                        mark.code = HOLD_REFUSED_FULL;
+                }
+                CHECK(buf_add(&h->input, bytes + skip, take) == 0);
+                k->count += take;
         }
         mark.offset = k->count;
         double_say(h, &mark, sizeof mark, NULL, 0);

@@ -32,10 +32,11 @@ static json_t *methods_of(const struct route *r) {
 static void add_route(json_t *list, const struct route *r, const char *path) {
         json_t *body = r->body == BODY_UPLOAD ? json_string("upload_bytes") : json_integer(r->body);
 
-        check(json_array_append_new(
-                      list, json_pack("{s:s, s:o, s:s, s:b, s:i, s:o}", "path", path, "methods",
-                                      methods_of(r), "who", route_who_name(r->who), "socket",
-                                      (int)r->socket, "cost", (int)r->cost, "body", body)) == 0);
+        check(json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:b, s:i, s:o}", "path", path,
+                                                    "methods", methods_of(r), "who",
+                                                    route_who_name(r->who), "socket",
+                                                    r->socket != SOCKET_NONE, "cost", (int)r->cost,
+                                                    "body", body)) == 0);
 }
 
 static json_t *all_routes(void) {
