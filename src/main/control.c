@@ -13,11 +13,12 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "session/session.h"
 #include "store/datadir.h"
 
 /* ---- answers ---- */
 
-static void send_json(int fd, json_t *reply) {
+void control_send(int fd, json_t *reply) {
         _cleanup_(freep) char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
         const char *last_resort = "{\"ok\":false,\"error\":\"the server is out of memory\"}";
         const char *what = text ? text : last_resort;
@@ -84,6 +85,10 @@ static const struct {
         {"user.delete", control_user_act},
         {"user.purge", control_user_act},
         {"user.sign_out", control_user_act},
+        {"session.list", control_session_list},
+        {"session.kill", control_session_kill},
+        {"session.send", control_session_send},
+        {"session.wait", control_session_wait},
         {"reload", control_reload},
         {"audit.flush", audit_flushed},
         {"stop", stop},
@@ -106,7 +111,7 @@ static void carry_out(struct control *c, const char *text, size_t n, int *fd) {
                 reply = control_refusal("there is no such command");
         c->asking = NULL;
         if (*fd >= 0)
-                send_json(*fd, reply);
+                control_send(*fd, reply);
         json_decref(m);
 }
 
@@ -120,8 +125,8 @@ static bool may_ask(int fd) {
                (who.uid == 0 || who.uid == geteuid());
 }
 
-static int watch(struct control *c, int fd) {
-        struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
+static int watch(struct control *c, int fd, uint32_t events) {
+        struct epoll_event e = {.events = events, .data.fd = fd};
 
         return epoll_ctl(c->epoll, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
 }
@@ -137,7 +142,7 @@ static void admit(struct control *c) {
 
         if (fd < 0)
                 return; /* it went away, or we are short of descriptors: it is tried again */
-        if (!may_ask(fd) || watch(c, fd) < 0) {
+        if (!may_ask(fd) || watch(c, fd, EPOLLIN) < 0) {
                 fd_close(fd);
                 return;
         }
@@ -165,22 +170,37 @@ static void hear(struct control *c, size_t i) {
         forget_peer(c, i);
 }
 
-void control_dispatch(struct control *c) {
-        struct epoll_event events[CONTROL_PEERS + 1];
-        int n = epoll_wait(c->epoll, events, CONTROL_PEERS + 1, 0);
+/* Whoever waits has said all that it has to say: it is gone. */
+static void forget_waiter(struct control *c, int fd) {
+        for (size_t i = 0; i < CONTROL_WAITERS; i++)
+                if (c->waiters[i].fd == fd)
+                        c->waiters[i].fd = fd_close(fd);
+}
 
-        for (int e = 0; e < n; e++) {
-                if (events[e].data.fd == c->listener) {
-                        admit(c);
-                        continue;
-                }
-                for (size_t i = 0; i < CONTROL_PEERS; i++) {
-                        if (c->peers[i] == events[e].data.fd) {
-                                hear(c, i);
-                                break;
-                        }
+static void on_event(struct control *c, int fd) {
+        if (fd == c->listener) {
+                admit(c);
+                return;
+        }
+        if (fd == c->over) {
+                control_answer_waiters(c);
+                return;
+        }
+        for (size_t i = 0; i < CONTROL_PEERS; i++) {
+                if (c->peers[i] == fd) {
+                        hear(c, i);
+                        return;
                 }
         }
+        forget_waiter(c, fd);
+}
+
+void control_dispatch(struct control *c) {
+        struct epoll_event events[CONTROL_PEERS + 2];
+        int n = epoll_wait(c->epoll, events, ELEMENTS(events), 0);
+
+        for (int e = 0; e < n; e++)
+                on_event(c, events[e].data.fd);
 }
 
 int control_fd(const struct control *c) {
@@ -203,12 +223,17 @@ int control_open(const struct control_deps *deps, struct control **ret) {
         *c = (struct control){.deps = *deps, .listener = -1, .stop_asker = -1};
         for (size_t i = 0; i < CONTROL_PEERS; i++)
                 c->peers[i] = -1;
+        for (size_t i = 0; i < CONTROL_WAITERS; i++)
+                c->waiters[i].fd = -1;
+        c->over = deps->people->sessions ? sessions_over_fd(deps->people->sessions) : -1;
         c->epoll = epoll_create1(EPOLL_CLOEXEC);
         int r = c->epoll < 0 ? -errno : 0;
         if (r == 0)
                 r = datadir_listen(deps->config->data, &c->listener);
         if (r == 0)
-                r = watch(c, c->listener);
+                r = watch(c, c->listener, EPOLLIN);
+        if (r == 0 && c->over >= 0)
+                r = watch(c, c->over, EPOLLIN | EPOLLET);
         if (r < 0) {
                 control_free(c);
                 return r;
@@ -229,10 +254,12 @@ struct control *control_free(struct control *c) {
         if (!c)
                 return NULL;
         if (c->stop_asker >= 0)
-                send_json(c->stop_asker, json_pack("{s:b}", "ok", 1));
+                control_send(c->stop_asker, json_pack("{s:b}", "ok", 1));
         fd_close(c->stop_asker);
         for (size_t i = 0; i < CONTROL_PEERS; i++)
                 fd_close(c->peers[i]);
+        for (size_t i = 0; i < CONTROL_WAITERS; i++)
+                fd_close(c->waiters[i].fd);
         fd_close(c->listener);
         fd_close(c->epoll);
         free(c);

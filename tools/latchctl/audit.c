@@ -151,16 +151,6 @@ static bool wanted(const struct listing *l, const struct store_audit *row) {
                (!l->what || str_starts(row->what, l->what));
 }
 
-static void time_text(uint64_t ms, char to[32]) {
-        time_t s = (time_t)(ms / 1000);
-        struct tm tm = {0};
-        char seconds[24] = "";
-
-        if (gmtime_r(&s, &tm))
-                (void)strftime(seconds, sizeof seconds, "%Y-%m-%dT%H:%M:%S", &tm);
-        (void)snprintf(to, 32, "%s.%03uZ", seconds, (unsigned)(ms % 1000));
-}
-
 static int print_json(const struct store_audit *row, const char *time) {
         json_auto_t *j = json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "seq",
                                    (json_int_t)row->seq, "time", time, "what", row->what, "user",
@@ -173,28 +163,6 @@ static int print_json(const struct store_audit *row, const char *time) {
         return puts(text) < 0 ? -EIO : 0;
 }
 
-/* The bytes at s that a terminal takes for a command: C0, DEL, and C1 in UTF-8 (c2 80 to c2 9f). 0: none. */
-static unsigned control_bytes(const unsigned char *s) {
-        if (*s == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0)
-                return 2;
-        return *s < 0x20 || *s == 0x7f;
-}
-
-/* A name that was chosen to look like another line, or to command a terminal, does not. */
-static int print_escaped(const char *text) {
-        const unsigned char *s = (const unsigned char *)text;
-        int r = *s ? 0 : putchar('-');
-
-        while (r >= 0 && *s) {
-                unsigned escaped = *s == '\\' ? 1 : control_bytes(s);
-                if (escaped == 0)
-                        r = putchar(*s++);
-                for (; r >= 0 && escaped > 0; escaped--)
-                        r = printf("\\x%02x", *s++);
-        }
-        return r < 0 ? -EIO : 0;
-}
-
 static int print_line(const struct store_audit *row, const char *time) {
         const char *const texts[] = {row->user, row->address, row->object};
         int r = printf("%" PRId64 "\t%s\t%s\t%s", row->seq, time, row->what, row->outcome) < 0
@@ -204,7 +172,7 @@ static int print_line(const struct store_audit *row, const char *time) {
         for (size_t i = 0; r == 0 && i < ELEMENTS(texts); i++) {
                 r = putchar('\t') < 0 ? -EIO : 0;
                 if (r == 0)
-                        r = print_escaped(texts[i]);
+                        r = command_print(texts[i]);
         }
         if (r == 0 && row->count > 1 && printf("\t%" PRIu64 " times", row->count) < 0)
                 r = -EIO;
@@ -213,13 +181,13 @@ static int print_line(const struct store_audit *row, const char *time) {
 
 static int print_row(void *arg, const struct store_audit *row) {
         struct listing *l = arg;
-        char time[32];
+        char time[COMMAND_TIME_MAX];
 
         l->last = row->seq;
         l->n++;
         if (!wanted(l, row))
                 return 0;
-        time_text(row->time_ms, time);
+        command_time(row->time_ms, time);
         return l->json ? print_json(row, time) : print_line(row, time);
 }
 

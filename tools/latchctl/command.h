@@ -30,6 +30,7 @@ enum option {
         OPTION_USER,
         OPTION_WHAT,
         OPTION_TEACHER,
+        OPTION_ENTER,
         OPTION_COUNT
 };
 #define OPTION_BIT(o) (1u << (o))
@@ -38,7 +39,7 @@ enum option {
 
 struct command {
         const struct command_row *row;
-        const char *arg[COMMAND_ARGS_MAX]; /* as the row names them */
+        const char *arg[COMMAND_ARGS_MAX]; /* as the row names them; NULL: left out */
         const char
                 *option[OPTION_COUNT]; /* its value; "" for one that takes none; NULL: not given */
         char password[1026]; /* of --password-stdin: one byte more than may be, to see too much */
@@ -49,8 +50,9 @@ struct command {
 typedef int command_way(const struct command *c, const struct config *config, char **ret_error);
 
 struct command_row {
-        const char *words;   /* "user add" */
-        const char *args;    /* "NAME": one word for each positional argument; "" for none */
+        const char *words; /* "user add" */
+        const char *
+                args; /* "NAME [TEXT]": one word for each positional argument; those in brackets may be left out */
         unsigned options;    /* OPTION_BITs that it takes, beside --data and --config */
         unsigned needed;     /* of those, the ones that must be there */
         const char *usage;   /* of the options, as people read it; "" for none */
@@ -83,12 +85,20 @@ _must_use_ int command_read_password(struct command *c, char **ret_error);
 _must_use_ int command_request(const struct config *config, json_t *request, unsigned timeout_ms,
                                json_t **ret, char **ret_error);
 
+/* print.c */
+/* What somebody else wrote, so that it looks like no other line and commands no terminal; "-" for "". 0, -EIO. */
+_must_use_ int command_print(const char *text);
+#define COMMAND_TIME_MAX 32
+void command_time(uint64_t ms, char to[COMMAND_TIME_MAX]); /* 2026-01-31T08:15:00.000Z */
+
 /* users.c */
 command_way user_add_ask, user_add_direct, user_list_ask, user_list_direct;
 /* courses.c */
 command_way course_add_ask, course_add_direct, course_list, course_teacher_add_ask,
         course_teacher_add_direct, course_teacher_remove_ask, course_teacher_remove_direct;
 command_way user_act_ask, user_act_direct; /* user disable and the like */
+/* sessions.c: a server that does not run has none */
+command_way session_list_ask, session_kill_ask, session_send_ask, session_wait_ask;
 /* reload.c */
 command_way reload_ask;
 /* audit.c */

@@ -31,6 +31,7 @@ static const struct {
         [OPTION_PASSWORD_STDIN] = {.name = "--password-stdin",
                                    .flag = true,
                                    .why = ": a password is read from there only"},
+        [OPTION_ENTER] = {.name = "--enter", .flag = true},
         [OPTION_END_SESSIONS] = {.name = "--end-sessions", .flag = true},
         [OPTION_FILE] = {.name = "--file"},
         [OPTION_FORCE] = {.name = "--force", .flag = true},
@@ -174,6 +175,8 @@ static int read_args(struct line *l, size_t taken, char **ret_error) {
         size_t n, i = 0;
 
         for (; (n = next_word(&at, &word)) > 0; i++) {
+                if (taken + i == l->n && *word == '[')
+                        return 0; /* so may all behind it */
                 if (taken + i == l->n) {
                         _cleanup_(freep) char *name = str_printf("%.*s", (int)n, word);
                         return name ? complain(ret_error, l->c.row, name, " is missing") : -ENOMEM;
