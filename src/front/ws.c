@@ -78,9 +78,9 @@ static const struct refusal *take_room(struct seat *s) {
         return s->counted_user ? NULL : &user_full;
 }
 
-/* civetweb answers with what stands here, and leaves there what the client before was given. Where it is not
- * latch.v1 that is spoken, none is agreed to. */
-static bool choose_subprotocol(const struct mg_request_info *ri, bool latch) {
+/* civetweb answers with what stands here, and leaves there what the client before was given. A raw socket
+ * speaks none; what /v1/echo is offered besides does not matter. */
+static bool choose_subprotocol(const struct mg_request_info *ri, enum route_socket socket) {
         struct mg_request_info *to = (struct mg_request_info *)ri;
         bool offered = false, known = false;
 
@@ -90,8 +90,8 @@ static bool choose_subprotocol(const struct mg_request_info *ri, bool latch) {
                 offered = true;
                 known |= judge_lists(ri->http_headers[i].value, SUBPROTOCOL);
         }
-        to->acceptedWebSocketSubprotocol = known && latch ? SUBPROTOCOL : NULL;
-        return !latch || known || !offered;
+        to->acceptedWebSocketSubprotocol = known && socket != SOCKET_RAW ? SUBPROTOCOL : NULL;
+        return socket != SOCKET_LATCH || known || !offered;
 }
 
 static void log_as(const struct seat *s, struct request *r, int status) {
@@ -119,7 +119,7 @@ int ws_connect(const struct mg_connection *conn, void *cbdata) {
 
         CHECK(s); /* nothing gets here but by begin_request */
         serve_begin(cbdata, (struct mg_connection *)conn, mg_get_request_info(conn), &r);
-        if (!choose_subprotocol(r.ri, s->route->socket == SOCKET_LATCH))
+        if (!choose_subprotocol(r.ri, s->route->socket))
                 return refuse(&r, s, &strange);
         why = take_room(s);
         if (why) {
