@@ -138,34 +138,51 @@ ACT(do_delete, PEOPLE_DELETE)
 ACT(do_purge, PEOPLE_PURGE)
 ACT(do_sign_out, PEOPLE_SIGN_OUT)
 
+#define COST 5u /* of each, in units */
+
 static const struct rpc_method methods[] = {
         {.name = "admin.user_add",
+         .cost = COST,
          .params = {{"name", 's', true}, {"role", 's', true}, {"password", 's', false}},
          .handle = do_add},
-        {.name = "admin.user_list", .params = {{"after", 's', false}}, .handle = do_list},
+        {.name = "admin.user_list",
+         .cost = COST,
+         .params = {{"after", 's', false}},
+         .handle = do_list},
         {.name = "admin.user_password",
+         .cost = COST,
          .params = {{"name", 's', true}, {"password", 's', true}},
          .handle = do_password},
-        {.name = "admin.user_link", .params = {{"name", 's', true}}, .handle = do_link},
+        {.name = "admin.user_link",
+         .cost = COST,
+         .params = {{"name", 's', true}},
+         .handle = do_link},
         {.name = "admin.user_role",
+         .cost = COST,
          .params = {{"name", 's', true}, {"role", 's', true}},
          .handle = do_role},
-        {.name = "admin.user_disable", .params = {{"name", 's', true}}, .handle = do_disable},
-        {.name = "admin.user_enable", .params = {{"name", 's', true}}, .handle = do_enable},
-        {.name = "admin.user_delete", .params = {{"name", 's', true}}, .handle = do_delete},
-        {.name = "admin.user_purge", .params = {{"name", 's', true}}, .handle = do_purge},
-        {.name = "admin.user_sign_out", .params = {{"name", 's', true}}, .handle = do_sign_out},
+        {.name = "admin.user_disable",
+         .cost = COST,
+         .params = {{"name", 's', true}},
+         .handle = do_disable},
+        {.name = "admin.user_enable",
+         .cost = COST,
+         .params = {{"name", 's', true}},
+         .handle = do_enable},
+        {.name = "admin.user_delete",
+         .cost = COST,
+         .params = {{"name", 's', true}},
+         .handle = do_delete},
+        {.name = "admin.user_purge",
+         .cost = COST,
+         .params = {{"name", 's', true}},
+         .handle = do_purge},
+        {.name = "admin.user_sign_out",
+         .cost = COST,
+         .params = {{"name", 's', true}},
+         .handle = do_sign_out},
 };
 
 int api_admin_add(struct rpc *rpc, const struct api_deps *deps) {
-        for (size_t i = 0; i < ELEMENTS(methods); i++) {
-                struct rpc_method m = methods[i];
-                m.context = (void *)(uintptr_t)deps; /* read only */
-                m.least = ROLE_ADMIN;
-                m.cost = 5;
-                int r = rpc_add(rpc, &m);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        return api_group(rpc, methods, ELEMENTS(methods), ROLE_ADMIN, deps);
 }
