@@ -14,6 +14,8 @@
 #include "front/peer.h"
 #include "front/serve.h"
 
+#define SMALL_BYTES 2048 /* of a head: more than a browser's with its cookies */
+
 enum outcome { CAME, BAD, GONE };
 
 struct guest *guest_of(const struct mg_connection *conn) {
@@ -58,20 +60,36 @@ static bool wait_for_more(int fd, size_t n, uint64_t until_ns) {
         return (!n || setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one) == 0) && more;
 }
 
+/* What there is of a head: in the small buffer as nearly always, or all of it in one made for it, which is
+ * *whole from then on. -1 and errno. */
+static ssize_t peek(int fd, char small[SMALL_BYTES], char **whole) {
+        ssize_t n = -1;
+
+        if (!*whole) {
+                n = recv(fd, small, SMALL_BYTES, MSG_PEEK | MSG_DONTWAIT);
+                if (n < SMALL_BYTES)
+                        return n;
+                *whole = malloc(HEAD_BYTES_MAX);
+        }
+        return *whole ? recv(fd, *whole, HEAD_BYTES_MAX, MSG_PEEK | MSG_DONTWAIT) : -1;
+}
+
 /* Looks at what has come until the headers are whole; nothing is taken out of the socket. */
-static enum outcome look(struct guest *g, char *bytes, uint64_t until_ns, struct refusal *ret) {
+static enum outcome wait_for_head(struct guest *g, uint64_t until_ns, struct refusal *ret) {
+        _cleanup_(freep) char *whole = NULL;
+        char small[SMALL_BYTES];
         struct head head = {0};
         size_t seen = 0;
 
         for (bool first = true;; first = false) {
-                ssize_t n = recv(g->fd, bytes, HEAD_BYTES_MAX, MSG_PEEK | MSG_DONTWAIT);
+                ssize_t n = peek(g->fd, small, &whole);
                 enum head_what what;
 
                 if (n < 0 && errno != EAGAIN && errno != EINTR)
                         return GONE;
                 if (n == 0 || (n > 0 && !first && (size_t)n <= seen))
                         return GONE; /* the end, with or without a part */
-                what = n > 0 ? head_judge(&head, bytes, (size_t)n, ret) : HEAD_MORE;
+                what = n > 0 ? head_judge(&head, whole ? whole : small, (size_t)n, ret) : HEAD_MORE;
                 g->early = what == HEAD_WHOLE && (size_t)n > head.n;
                 if (what != HEAD_MORE)
                         return what == HEAD_WHOLE ? CAME : BAD;
@@ -81,12 +99,6 @@ static enum outcome look(struct guest *g, char *bytes, uint64_t until_ns, struct
                 *ret = (struct refusal){408, "timeout", "the headers came too slowly"};
                 return seen ? BAD : GONE;
         }
-}
-
-static enum outcome wait_for_head(struct guest *g, uint64_t until_ns, struct refusal *ret) {
-        _cleanup_(freep) char *bytes = malloc(HEAD_BYTES_MAX);
-
-        return bytes ? look(g, bytes, until_ns, ret) : GONE;
 }
 
 /* Whoever comes before we can serve waits, no longer than his headers may take. */

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/fd.h"
+#include "front/peer.h"
 
 void lobby_init(struct lobby *l) {
         *l = (struct lobby){.n = 0};
@@ -43,7 +44,7 @@ int guest_dup(const struct guest *g) {
 struct guest *guest_unref(struct guest *g) {
         if (!g || !latch_ref_put(&g->ref))
                 return NULL;
-        fd_close(g->fd);
+        peer_close(g->fd);
         free(g);
         return NULL;
 }

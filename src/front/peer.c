@@ -16,7 +16,8 @@
 #define GAP_MAX   4096 /* closed descriptors below an open one */
 #define KNOWN_MAX 65536u
 
-/* Descriptors of which it is known whose they are. A process has one table of descriptors, so this is one. */
+/* Descriptors of which it is known whose they are, and the duplicates. A process has one table of descriptors,
+ * so this is one. */
 static _Atomic uint64_t known[KNOWN_MAX / 64];
 /* The lowest that was ever a connection's: what lies below was opened at the start, to stay. */
 static atomic_int lowest = INT_MAX;
@@ -38,11 +39,16 @@ static void set_known(int fd) {
                 atomic_fetch_or(w, (uint64_t)1 << fd % 64);
 }
 
-void peer_forget(int own) {
-        _Atomic uint64_t *w = known_word(own);
+void peer_forget(int fd) {
+        _Atomic uint64_t *w = known_word(fd);
 
         if (w)
-                atomic_fetch_and(w, ~((uint64_t)1 << own % 64));
+                atomic_fetch_and(w, ~((uint64_t)1 << fd % 64));
+}
+
+void peer_close(int fd) {
+        peer_forget(fd);
+        fd_close(fd);
 }
 
 static bool name_of(int (*get)(int, struct sockaddr *, socklen_t *), int fd,
@@ -111,6 +117,7 @@ int peer_dup(const struct mg_request_info *ri, int *ret_own) {
         if (copy < 0)
                 return -errno;
         note(own);
+        set_known(copy);
         *ret_own = own;
         return copy;
 }

@@ -13,11 +13,12 @@
 
 #include "base/macros.h"
 
-/* A duplicate (close-on-exec) of this connection's socket, the caller's to close. -ENOTCONN if it is gone
- * already; -EMFILE. *ret_own is civetweb's own number of it: the next search passes it by, until
+/* A duplicate (close-on-exec) of this connection's socket, the caller's to end with peer_close. -ENOTCONN if
+ * it is gone already; -EMFILE. *ret_own is civetweb's own number of it: the next search passes both by, until
  * peer_forget, which is to come before civetweb closes it. */
 _must_use_ int peer_dup(const struct mg_request_info *ri, int *ret_own);
-void peer_forget(int own); /* negative is fine */
+void peer_forget(int fd); /* negative is fine */
+void peer_close(int fd);  /* of a duplicate; negative is fine */
 
 /* A connection of our own (close-on-exec). The descriptor, or -errno. */
 _must_use_ int peer_connect(const struct sockaddr_in *a);

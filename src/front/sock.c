@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "front/direct.h"
+#include "front/peer.h"
 #include "front/pump_private.h"
 
 #define OUTBOX_FRAMES 4096u
@@ -69,7 +70,7 @@ static void sock_end(struct sock *c) {
                 c->out = outbox_sent(&c->outbox, c->out);
         outbox_done(&c->outbox);
         frames_done(&c->frames);
-        fd_close(c->fd);
+        peer_close(c->fd);
         if (!c->echo)
                 port_done(&c->port);
         registry_item_unref(&c->item);
@@ -84,7 +85,7 @@ int sock_new(const struct sock_options *o, struct sock **ret) {
         int r;
 
         if (!c) {
-                fd_close(o->fd);
+                peer_close(o->fd);
                 return -ENOMEM;
         }
         memset(c, 0, offsetof(struct sock, in));

@@ -28,6 +28,8 @@
 
 #define EXIT_CONFIG 78          /* EX_CONFIG of sysexits(3head) */
 #define LARGE_BYTES (256 << 10) /* memory from here on goes back to the system when it is freed */
+#define KEPT_BYTES                                                                                 \
+        (1 << 20) /* free at an arena's end: sockets come and go without asking for it anew */
 
 struct latchd {
         const struct config *config;
@@ -291,6 +293,7 @@ int main(int argc, char **argv) {
                 return EXIT_FAILURE;
         /* Where it moves by itself, one large message is enough, and what comes after it is never given back. */
         (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES); /* sanitizers have none */
+        (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
 
         int r = config_load(argc, argv, &config, &words);
         if (r < 0)
