@@ -62,9 +62,10 @@ struct identity {
         unsigned char hash[TOKEN_HASH_BYTES]; /* fixed */
         struct account *account;              /* fixed, referenced */
         uint64_t expires_ms;                  /* fixed, real time */
-        atomic_bool revoked;          /* sockets with this identity are closed within a second */
-        atomic_uint why;              /* enum auth_end, once revoked */
-        _Atomic uint64_t stamp;       /* see the account's floor */
+        bool visit;             /* fixed: whoever runs the server, as this user; in no store */
+        atomic_bool revoked;    /* sockets with this identity are closed within a second */
+        atomic_uint why;        /* enum auth_end, once revoked */
+        _Atomic uint64_t stamp; /* see the account's floor */
         _Atomic uint64_t address_key; /* what it was used from last, hashed */
         _Atomic uint64_t noted_ns;    /* when that was written down, monotonic */
         atomic_uint users;            /* references outside the registry; auth's own */
@@ -125,6 +126,9 @@ _must_use_ int auth_authenticate(struct auth *a, const char *token, struct ident
 #define TICKET_LIFETIME_S    30u
 #define AUTH_TICKETS_AT_ONCE 64u
 void auth_make_ticket(struct auth *a, struct identity *i, char ret[TICKET_TEXT_MAX]);
+/* One for whoever runs the server, who comes as this user: it stands for no token, and the user's sign-ins do
+ * not show it. 0; -EACCES the account is shut; -EUSERS, -ENOMEM. */
+_must_use_ int auth_make_visit(struct auth *a, struct account *account, char ret[TICKET_TEXT_MAX]);
 /* Spends it. 0 and a reference; -EACCES it is none, spent, too old, or its token has ended; -errno of the
  * store. */
 _must_use_ int auth_redeem(struct auth *a, const char *ticket, struct identity **ret);

@@ -34,6 +34,9 @@ void people_tables_free(struct auth *a);          /* nobody holds a reference */
 _must_use_ int identity_of(struct auth *a, const unsigned char hash[TOKEN_HASH_BYTES],
                            struct identity **ret);
 
+/* An identity that no store knows, of this account. 0, -EUSERS, -ENOMEM. */
+_must_use_ int identity_visit(struct auth *a, struct account *account, struct identity **ret);
+
 /* From now on it is not valid, nor found. The store's row must be gone already. */
 void identity_revoke(struct auth *a, struct identity *i, enum auth_end why);
 /* The same for one that may not even be in memory. */

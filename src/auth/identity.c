@@ -12,6 +12,7 @@
 
 #include "auth/auth_private.h"
 #include "base/clock.h"
+#include "base/random.h"
 #include "latch/lock.h"
 
 #define EVICTED UINT_MAX
@@ -309,6 +310,22 @@ static int identity_load(struct auth *a, const unsigned char *hash, struct ident
                 r = publish(a, made);
         if (r == 0)
                 r = still_there(a, made);
+        if (r == 0)
+                *ret = TAKE_PTR(made);
+        return r;
+}
+
+int identity_visit(struct auth *a, struct account *account, struct identity **ret) {
+        _cleanup_(identity_unrefp) struct identity *made = NULL;
+        struct store_token t = {.expires_ms = clock_real_ms() +
+                                              a->config->token_lifetime_s * UINT64_C(1000)};
+
+        random_bytes(t.hash, sizeof t.hash);
+        int r = identity_make(a, &t, account, &made);
+        if (r < 0)
+                return r;
+        made->visit = true;
+        r = publish(a, made);
         if (r == 0)
                 *ret = TAKE_PTR(made);
         return r;

@@ -51,6 +51,15 @@ void auth_make_ticket(struct auth *a, struct identity *i, char ret[TICKET_TEXT_M
         sodium_bin2base64(ret, TICKET_TEXT_MAX, (const unsigned char *)&t, sizeof t, VARIANT);
 }
 
+int auth_make_visit(struct auth *a, struct account *account, char ret[TICKET_TEXT_MAX]) {
+        _cleanup_(identity_unrefp) struct identity *i = NULL;
+        int r = atomic_load(&account->shut) ? -EACCES : identity_visit(a, account, &i);
+
+        if (r == 0)
+                auth_make_ticket(a, i, ret);
+        return r;
+}
+
 static int read_ticket(const struct auth *a, const char *text, struct ticket *ret) {
         unsigned char mac[MAC_BYTES];
         struct ticket t;

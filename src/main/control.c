@@ -89,6 +89,7 @@ static const struct {
         {"session.kill", control_session_kill},
         {"session.send", control_session_send},
         {"session.wait", control_session_wait},
+        {"session.attach", control_session_attach},
         {"reload", control_reload},
         {"audit.flush", audit_flushed},
         {"stop", stop},

@@ -21,6 +21,7 @@ struct control_deps { /* all outlive the control, but for control_close and cont
         const struct config *config;
         const struct people *people;
         const struct reload *reload;
+        const char *address; /* where HTTP is served, HOST:PORT; NULL: nowhere */
         struct audit *audit;
 };
 

@@ -50,7 +50,7 @@ control_handler control_course_add, control_course_teacher;
 
 /* control_sessions.c */
 control_handler control_session_list, control_session_kill, control_session_send,
-        control_session_wait;
+        control_session_wait, control_session_attach;
 void control_answer_waiters(struct control *c); /* those whose session has ended */
 
 /* control_users.c */

@@ -138,6 +138,27 @@ json_t *control_session_send(struct control *c, const json_t *m) {
         return unwritten ? unwritten : json_pack("{s:b, s:I}", "ok", 1, "taken", (json_int_t)taken);
 }
 
+/* ---- attach ---- */
+
+/* A visit of its owner's: what the owner may do with it, and where. */
+json_t *control_session_attach(struct control *c, const json_t *m) {
+        const char *id = json_string_value(json_object_get(m, "session"));
+        _cleanup_(session_unrefp) struct session *s = find(c, m);
+        char ticket[TICKET_TEXT_MAX];
+
+        if (!s)
+                return refuse(-ENOENT);
+        int r = auth_make_visit(c->deps.people->auth, session_owner(s), ticket);
+        json_t *unwritten = control_note(c, "session.attach_other", id, r);
+        if (r == 0 && !unwritten)
+                return json_pack("{s:b, s:s, s:s}", "ok", 1, "ticket", ticket, "address",
+                                 c->deps.address);
+        json_decref(r < 0 ? unwritten : NULL);
+        return r == -EACCES ? control_refusal("its user is disabled or deleted")
+               : r < 0      ? refuse(r)
+                            : unwritten;
+}
+
 /* ---- wait ---- */
 
 static json_t *how_it_ended(const struct session_over *o) {

@@ -38,6 +38,7 @@ struct latchd {
         int signals;
         struct server *server;
         struct control *control;
+        char address[96]; /* where HTTP is served, once it is */
         bool end_sessions;
         int status; /* of the process, once it ends */
 };
@@ -149,7 +150,7 @@ static int start(struct latchd *d) {
                 .spawner = d->host.spawner,
                 .users_apart = d->host.who.root ? "uid" : "namespace",
         };
-        char address[96], *words = NULL;
+        char *words = NULL;
 
         int r = block_signals(&d->signals);
         if (r < 0)
@@ -160,7 +161,8 @@ static int start(struct latchd *d) {
         r = control_open(&(struct control_deps){.config = d->config,
                                                 .people = server_people(d->server),
                                                 .audit = server_audit(d->server),
-                                                .reload = &d->reload},
+                                                .reload = &d->reload,
+                                                .address = d->address},
                          &d->control);
         if (r < 0)
                 return refuse(r, NULL, "control.sock");
@@ -169,7 +171,7 @@ static int start(struct latchd *d) {
                         -EINVAL,
                         str_printf("--port-file: %s: %s", d->config->port_file, strerror(errno)),
                         "--port-file");
-        r = server_listen(d->server, address, sizeof address, &words);
+        r = server_listen(d->server, d->address, sizeof d->address, &words);
         if (r < 0)
                 return refuse(r, words, "server.listen");
         r = spawner_verdict(d->host.spawner, &words); /* it has tried the cage meanwhile */
@@ -177,7 +179,7 @@ static int start(struct latchd *d) {
                 return refuse(r, words, "sandbox");
         r = server_admit(d->server);
         if (r == 0)
-                r = announce(d, address);
+                r = announce(d, d->address);
         return r < 0 ? refuse(r == -EINVAL ? -EIO : r, NULL, "start") : 0;
 }
 

@@ -20,6 +20,10 @@ bool session_over(struct session *s, struct session_over *ret) {
         return true;
 }
 
+struct account *session_owner(const struct session *s) {
+        return s->account;
+}
+
 char session_enter_key(const struct session *s) {
         return s->about.tty ? '\r' : '\n';
 }

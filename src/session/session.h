@@ -176,6 +176,8 @@ _must_use_ int session_type(struct session *s, const char *client, uint64_t offs
 /* "\r" where it has a terminal, else "\n". */
 char session_enter_key(const struct session *s);
 
+struct account *session_owner(const struct session *s); /* the session's */
+
 /* A session of this account: a reference, or NULL: another's is as good as none. account NULL: anybody's, for
  * administration. */
 _must_use_ struct session *sessions_find(struct sessions *ss, const struct account *owner,

@@ -13,7 +13,7 @@
  * "end_sessions"}, {"command":"reload"}, {"command":"audit.flush"}, {"command":"session.list","after_ms","after"}
  * (behind the start and the id of the last that was told), "session.kill" ("session"), "session.send"
  * ("session","client","offset","data" in base64,"enter"; answers "taken"), "session.wait" ("session"; answers
- * when it has ended, "words"). The reply is {"ok":true,...}
+ * when it has ended, "words"), "session.attach" ("session"; answers "ticket", which opens one socket at "address"). The reply is {"ok":true,...}
  * ("users":[{"name","role","uid","disabled","deleted"}] for a list) or {"ok":false,"error":"words"}.
  *
  * Threads: any. Lock: none may be held (all of it is I/O; asserted). dir is absolute everywhere.

@@ -69,6 +69,29 @@ static void test_a_ticket_ends_with_its_token_and_its_time(void **state) {
         identity_unref(h.identity);
 }
 
+static void test_a_visit_is_no_sign_in_and_ends_with_the_others(void **state) {
+        struct auth_grant g = by_link(ann.id);
+        char ticket[TICKET_TEXT_MAX], late[TICKET_TEXT_MAX];
+        struct identity *i = NULL;
+
+        (void)state;
+        assert_int_equal(auth_make_visit(auth, g.identity->account, ticket), 0);
+        assert_int_equal(auth_make_visit(auth, g.identity->account, late), 0);
+        assert_int_equal(auth_redeem(auth, ticket, &i), 0);
+        assert_int_equal(redeem(ticket), -EACCES);
+        assert_ptr_equal(i->account, g.identity->account);
+        assert_true(i->visit && !g.identity->visit);
+        assert_true(identity_valid(i) && identity_valid(g.identity));
+        assert_int_equal(auth_end_all(auth, ann.id, NULL, AUTH_PASSWORD), 0);
+        assert_false(identity_valid(i));
+        assert_int_equal(redeem(late), -EACCES);
+        atomic_store(&g.identity->account->shut, true);
+        assert_int_equal(auth_make_visit(auth, g.identity->account, ticket), -EACCES);
+        atomic_store(&g.identity->account->shut, false);
+        identity_unref(i);
+        identity_unref(g.identity);
+}
+
 static void test_of_many_the_newest_are_good(void **state) {
         static char tickets[AUTH_TICKETS_AT_ONCE + 3][TICKET_TEXT_MAX];
         struct auth_grant g = by_link(ann.id);
@@ -143,6 +166,7 @@ int main(void) {
                 TEST(test_a_ticket_is_good_once),
                 TEST(test_what_was_never_given_is_none),
                 TEST(test_a_ticket_ends_with_its_token_and_its_time),
+                TEST(test_a_visit_is_no_sign_in_and_ends_with_the_others),
                 TEST(test_of_many_the_newest_are_good),
                 TEST(test_another_server_knows_nothing_of_it),
                 TEST(test_of_two_with_one_ticket_one_gets_in),

@@ -14,8 +14,8 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "client/ws.h"
 #include "front.h"
-#include "ws.h"
 
 #define NGINX      "/usr/sbin/nginx"
 #define END_NS     UINT64_C(10000000000)

@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 
 #include "base/fd.h"
+#include "client/ws.h"
 #include "front.h"
-#include "ws.h"
 
 #define PATIENCE_S 20
 #define HEAD_MAX   2048u

@@ -10,7 +10,7 @@
 
 #include "base/buf.h"
 #include "base/fd.h"
-#include "ws.h"
+#include "client/ws.h"
 
 #define ANSWER_MAX (1u << 20)
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "ws.h"
+#include "client/ws.h"
 
 /* A pipe's two ends, close-on-exec; the child's is given to it by dup2. */
 struct pipe {

@@ -11,8 +11,8 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "bench.h"
+#include "client/ws.h"
 #include "stats.h"
-#include "ws.h"
 
 #define PROGRAM      "print(1)\n"
 #define PROGRAM_PATH "home/first.py"

@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
-#include "ws.h"
+#include "client/ws.h"
 
 #define STOP_NS (30 * UINT64_C(1000000000))
 

@@ -13,7 +13,7 @@
 
 #include "base/buf.h"
 #include "base/macros.h"
-#include "ws.h"
+#include "client/ws.h"
 
 struct site { /* where the server is */
         char host[64];

@@ -4,7 +4,7 @@
  * goes through the server that owns DIR; `direct` works on DIR itself, which only whoever has DIR's lock may.
  *
  * Threads: one. Lock: none.
- * Errors:  0 or -errno; *ret_error (malloc'd) has the words for people, or is NULL without memory.
+ * Errors:  0, or -errno, or of `attach` the exit status; *ret_error (malloc'd) has the words for people, or is NULL without memory.
  */
 #pragma once
 
@@ -31,6 +31,8 @@ enum option {
         OPTION_WHAT,
         OPTION_TEACHER,
         OPTION_ENTER,
+        OPTION_DETACH_KEY,
+        OPTION_VIEWER,
         OPTION_COUNT
 };
 #define OPTION_BIT(o) (1u << (o))
@@ -70,6 +72,9 @@ _must_use_ int command_parse(int argc, char **argv, struct command *ret, char **
 /* Reads the password up to the end of standard input, without the line's end behind it. -EINVAL. */
 _must_use_ int command_read_password(struct command *c, char **ret_error);
 
+/* A key as --detach-key names it: "^A", "^]", or "none" (NUL). 0, -EINVAL. */
+_must_use_ int command_key(const char *value, char *ret);
+
 /* ---- what the ways are made of ---- */
 
 #define COMPLAIN(ret, error, ...)                                                                  \
@@ -99,6 +104,8 @@ command_way course_add_ask, course_add_direct, course_list, course_teacher_add_a
 command_way user_act_ask, user_act_direct; /* user disable and the like */
 /* sessions.c: a server that does not run has none */
 command_way session_list_ask, session_kill_ask, session_send_ask, session_wait_ask;
+/* attach.c */
+command_way attach_ask;
 /* reload.c */
 command_way reload_ask;
 /* audit.c */

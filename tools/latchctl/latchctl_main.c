@@ -2,7 +2,7 @@
  *
  * The server that owns DIR is asked through DIR/control.sock. Only whoever gets DIR's lock works on the
  * store itself; if another has the lock and does not answer yet (it starts, or ends), we wait a little.
- * Exit status: 0; 78 a setting or path, named; 1 anything else.
+ * Exit status: 0; of attach the program's; 78 a setting or path, named; 1 anything else.
  */
 #include <errno.h>
 #include <poll.h>
@@ -127,5 +127,5 @@ int main(int argc, char **argv) {
         explicit_bzero(c.password, sizeof c.password);
         if (r < 0)
                 return refuse(r == -EINVAL ? EXIT_CONFIG : EXIT_FAILURE, r, words);
-        return fflush(stdout) == 0 ? EXIT_SUCCESS : refuse(EXIT_FAILURE, -errno, NULL);
+        return fflush(stdout) == 0 ? r : refuse(EXIT_FAILURE, -errno, NULL);
 }

@@ -16,6 +16,12 @@ static bool is_role(const char *value) {
         return role_parse(value, &role) == 0;
 }
 
+static bool is_key(const char *value) {
+        char key;
+
+        return command_key(value, &key) == 0;
+}
+
 static const struct {
         const char *name;
         bool flag;                        /* takes no value */
@@ -31,6 +37,10 @@ static const struct {
         [OPTION_PASSWORD_STDIN] = {.name = "--password-stdin",
                                    .flag = true,
                                    .why = ": a password is read from there only"},
+        [OPTION_DETACH_KEY] = {.name = "--detach-key",
+                               .valid = is_key,
+                               .allowed = "^A to ^Z, ^\\, ^], ^^, ^_ or none"},
+        [OPTION_VIEWER] = {.name = "--viewer", .flag = true},
         [OPTION_ENTER] = {.name = "--enter", .flag = true},
         [OPTION_END_SESSIONS] = {.name = "--end-sessions", .flag = true},
         [OPTION_FILE] = {.name = "--file"},
@@ -203,6 +213,22 @@ int command_parse(int argc, char **argv, struct command *ret, char **ret_error) 
         if (r == 0)
                 *ret = l.c;
         return r;
+}
+
+int command_key(const char *value, char *ret) {
+        if (str_eq(value, "none")) {
+                *ret = '\0';
+                return 0;
+        }
+        if (value[0] != '^' || value[1] == '\0' || value[2] != '\0')
+                return -EINVAL;
+        char c = value[1];
+        if (c >= 'a' && c <= 'z')
+                c = (char)(c - 'a' + 'A');
+        if (c < 'A' || c > '_' || c == '[') /* ^[ begins what arrows send */
+                return -EINVAL;
+        *ret = (char)(c - '@');
+        return 0;
 }
 
 /* ---- the password ---- */

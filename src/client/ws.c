@@ -1,5 +1,5 @@
 /* The contract is in ws.h. */
-#include "ws.h"
+#include "client/ws.h"
 
 #include <arpa/inet.h>
 #include <endian.h>
@@ -19,6 +19,7 @@
 
 #define WAITING_MAX (16u << 20)
 #define HEAD_MAX    (16u << 10)
+#define TURN_READS  16 /* of 64 KiB: whoever asks has others to look after, too */
 
 enum { OP_CONTINUE = 0, OP_TEXT = 1, OP_BINARY = 2, OP_CLOSE = 8, OP_PING = 9, OP_PONG = 10 };
 
@@ -85,8 +86,10 @@ static int send_upgrade(struct ws *w, const struct ws_target *t) {
                 &w->out,
                 "GET %s HTTP/1.1\r\nHost: %s:%u\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n"
-                "Sec-WebSocket-Protocol: %s\r\nAuthorization: Bearer %s\r\n\r\n",
-                t->path, t->host, t->port, key_text, t->subprotocol, t->token);
+                "Sec-WebSocket-Protocol: %s\r\n%s%s%s\r\n",
+                t->path, t->host, t->port, key_text, t->subprotocol,
+                t->token ? "Authorization: Bearer " : "", t->token ? t->token : "",
+                t->token ? "\r\n" : "");
         while (r == 0 && w->out.n > 0) {
                 ssize_t k = send(w->fd, w->out.data, w->out.n, MSG_NOSIGNAL);
                 if (k > 0)
@@ -248,6 +251,10 @@ int ws_send_text(struct ws *w, const char *text, size_t n) {
         return send_frame(w, OP_TEXT, text, n);
 }
 
+int ws_send_binary(struct ws *w, const void *data, size_t n) {
+        return send_frame(w, OP_BINARY, data, n);
+}
+
 /* ---- frames in ---- */
 
 struct frame {
@@ -339,7 +346,7 @@ static int take_frames(struct ws *w) {
 int ws_turn(struct ws *w) {
         int r = take_frames(w); /* some may have come with the upgrade's answer */
 
-        while (r == 0 && !w->closed) {
+        for (int i = 0; r == 0 && !w->closed && i < TURN_READS; i++) {
                 r = read_some(w);
                 if (r == 0)
                         r = take_frames(w);

@@ -18,8 +18,8 @@ struct ws_events {
         void (*binary)(void *arg, const unsigned char *data, size_t n);
 };
 
-/* Connects to host:port (IPv4), upgrades `path` to `subprotocol` with a bearer token, all before the
- * deadline (clock_mono_ns). *ret_status is the HTTP status of a refusal (-EACCES), else untouched. */
+/* Connects to host:port (IPv4), upgrades `path` to `subprotocol` with a bearer token (NULL: the path has a
+ * ticket), all before the deadline (clock_mono_ns). *ret_status is the HTTP status of a refusal (-EACCES), else untouched. */
 struct ws_target {
         const char *host;
         unsigned port;
@@ -37,9 +37,10 @@ unsigned ws_close_code(const struct ws *w);
 
 /* Queues a message and sends what goes at once. -ENOBUFS above 16 MiB waiting. */
 _must_use_ int ws_send_text(struct ws *w, const char *text, size_t n);
+_must_use_ int ws_send_binary(struct ws *w, const void *data, size_t n);
 
-/* Reads, answers pings, gives messages to the events, writes: all that goes without waiting.
- * -ECONNRESET once the server has closed. */
+/* Reads, answers pings, gives messages to the events, writes: what goes without waiting, at most 1 MiB; ask
+ * poll(2) whether there is more. -ECONNRESET once the server has closed. */
 _must_use_ int ws_turn(struct ws *w);
 
 /* A TCP connection to an IPv4 address, before the deadline; *ret is non-blocking. */
