@@ -242,7 +242,7 @@ static int sit(struct joining *j) {
                 return r;
         }
         if (j->gate)
-                session_tell(j->s, HOLD_GATE);
+                session_tell_seat(j->s);
         if (j->old)
                 dismiss(j->old);
         if (j->resize)
@@ -321,7 +321,7 @@ int session_drive(struct session *s, struct port *p, uint32_t channel) {
                 viewer_gate_locked(v);
                 crowd_all_locked(s, &c);
         }
-        session_tell(s, HOLD_GATE);
+        session_tell_seat(s);
         crowd_wake(&c);
         return 0;
 }

@@ -255,7 +255,7 @@ static int seat_opener(struct opening *o, struct session *s, struct viewer *v) {
                 return refuse(o->no, r, "limit_reached",
                               "this connection has %d channels: close some", PORT_CHANNELS_MAX);
         if (!begin(s, r == 0 ? v : NULL))
-                session_tell(s, HOLD_GRACE);
+                session_tell_seat(s);
         return 0;
 }
 

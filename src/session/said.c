@@ -8,24 +8,46 @@
 
 #define SAY_MS 1000u
 
-/* In this order: a gate that is set ends the grace, so the grace that is still owed is the newer word. */
-static const enum hold_type owable[] = {HOLD_STOP, HOLD_FORGET, HOLD_GATE, HOLD_GRACE};
+/* What is owed of the seat is not a word: it is what is true by then. */
+#define OWED_SEAT HOLD_GATE
 
 static bool no_room(int r) {
         return r == -EAGAIN || r == -ENOBUFS || r == -ENOMEM;
 }
 
-void session_tell(struct session *s, enum hold_type type) {
-        if (type == HOLD_GATE) {
-                LATCH_WITH(session, &s->lock)
-                        s->owed &= ~(1u << HOLD_GRACE);
-        }
+static void tell_or_owe(struct session *s, enum hold_type type, enum hold_type owed) {
         int r = s->holder_fd < 0 ? -EPIPE : holder_tell(s->holder_fd, type);
         if (!no_room(r))
                 return; /* sent, or there is nobody: the pump will hear of that */
         LATCH_WITH(session, &s->lock)
-                s->owed |= 1u << type;
+                s->owed |= 1u << owed;
         atomic_store(&s->all->look, true);
+}
+
+void session_tell(struct session *s, enum hold_type type) {
+        tell_or_owe(s, type, type);
+}
+
+/* Somebody drives, or nobody needs to: the gate counts. Else who drove is waited for. */
+static enum hold_type seat_word(struct session *s, uint64_t *ret_changes) {
+        LATCH_GUARD(session, &s->lock);
+        *ret_changes = s->driver_changes;
+        if (s->driver || !s->ring || ring_reader_gate(s->ring) == RING_NO_DRIVER)
+                return HOLD_GATE;
+        return HOLD_GRACE;
+}
+
+/* The lock is not held while it is said, so others may say something older or newer meanwhile. Each looks again
+ * behind its own word: whoever's is the last to arrive has seen that it is still true. */
+void session_tell_seat(struct session *s) {
+        uint64_t told, changes;
+        enum hold_type word = seat_word(s, &changes);
+
+        do {
+                told = changes;
+                tell_or_owe(s, word, OWED_SEAT);
+                word = seat_word(s, &changes);
+        } while (changes != told);
 }
 
 int session_say(struct session *s, const void *message, size_t n) {
@@ -52,9 +74,12 @@ static bool pay(struct session *s) {
                 owed = s->owed;
                 s->owed = 0;
         }
-        for (size_t i = 0; i < ELEMENTS(owable); i++)
-                if (owed & (1u << owable[i]))
-                        session_tell(s, owable[i]);
+        if (owed & (1u << HOLD_STOP))
+                session_tell(s, HOLD_STOP);
+        if (owed & (1u << HOLD_FORGET))
+                session_tell(s, HOLD_FORGET);
+        if (owed & (1u << OWED_SEAT))
+                session_tell_seat(s);
         LATCH_GUARD(session, &s->lock);
         return s->owed == 0;
 }

@@ -177,7 +177,7 @@ bool viewer_ack(struct viewer *v, uint64_t offset) {
                 wake = atomic_exchange_explicit(&v->stalled_since_ns, 0, memory_order_relaxed) != 0;
         }
         if (gate)
-                session_tell(s, HOLD_GATE);
+                session_tell_seat(s);
         if (wake)
                 v->port->ops->wake(v->port);
         return true;
@@ -191,38 +191,22 @@ static const char *const leave_words[] = {
         [VIEWER_REPLACED] = "replaced",
 };
 
-/* The driver's seat is empty: what becomes of the gate. What to tell the holder, or 0. */
-static enum hold_type empty_seat_locked(struct session *s, enum viewer_leave how)
-        LATCH_MUST_HOLD(session) {
+/* The driver's seat is empty: what becomes of the gate. True: the holder is to be told. */
+static bool empty_seat_locked(struct session *s, enum viewer_leave how) LATCH_MUST_HOLD(session) {
         if (how == VIEWER_FINISHED) {
                 s->driver = NULL; /* all will hear the exit; who drives is no news */
-                return 0;
+                return false;
         }
         viewer_drives_locked(s, NULL, leave_words[how]);
         if (!s->ring || s->state != SESSION_RUNNING)
-                return 0;
-        if (how == VIEWER_VANISHES)
-                return HOLD_GRACE;
-        return ring_reader_set_gate(s->ring, RING_NO_DRIVER) ? HOLD_GATE : 0;
-}
-
-/* Said without the lock: somebody who took the seat meanwhile may have been told of before, and a grace that
- * comes behind a gate would be one for a driver who is there. */
-static void tell_grace(struct session *s) {
-        bool driven = false;
-
-        session_tell(s, HOLD_GRACE);
-        LATCH_WITH(session, &s->lock)
-                driven = s->driver != NULL;
-        if (driven)
-                session_tell(s, HOLD_GATE);
+                return false;
+        return how == VIEWER_VANISHES || ring_reader_set_gate(s->ring, RING_NO_DRIVER);
 }
 
 void viewer_leave(struct viewer *v, enum viewer_leave how) {
         struct session *s = v->session;
         struct crowd c = {.n = 0};
-        enum hold_type tell = 0;
-        bool sat = false;
+        bool sat = false, tell = false;
 
         LATCH_WITH(session, &s->lock) {
                 sat = viewer_rise_locked(v);
@@ -235,10 +219,8 @@ void viewer_leave(struct viewer *v, enum viewer_leave how) {
                 }
         }
         port_remove(v->port, v);
-        if (tell == HOLD_GRACE)
-                tell_grace(s);
-        else if (tell)
-                session_tell(s, tell);
+        if (tell)
+                session_tell_seat(s);
         crowd_wake(&c);
         if (sat)
                 viewer_unref(v);

@@ -89,7 +89,8 @@ struct session {
         bool published LATCH_GUARDED_BY(session);
         bool recorded LATCH_GUARDED_BY(session);      /* its end stands in the store */
         uint64_t last_head LATCH_GUARDED_BY(session); /* the highest that was seen */
-        unsigned owed LATCH_GUARDED_BY(session); /* bits 1 << enum hold_type that found no room */
+        unsigned owed LATCH_GUARDED_BY(
+                session); /* bits 1 << enum hold_type that found no room; GATE: the seat */
 
         uint16_t cols LATCH_GUARDED_BY(session);
         uint16_t rows LATCH_GUARDED_BY(session);
@@ -209,8 +210,11 @@ _must_use_ int session_ask_input(struct session *s, uint64_t tag, const uint8_t 
                                  uint64_t *ret);
 
 /* ---- said.c: what is said to its holder ---- */
-/* As holder_tell; what finds no room is owed and sent by sessions_tick. */
+/* STOP or FORGET, as holder_tell; what finds no room is owed and sent by sessions_tick. */
 void session_tell(struct session *s, enum hold_type type);
+/* GATE or GRACE, whichever is true of the driver's seat when the last of all who say so has said it; owed as above.
+ * After each change of the seat, and whenever the holder waits for the gate that was set. */
+void session_tell_seat(struct session *s);
 /* As holder_tell, waits up to a second for room. 0, -EAGAIN, -EPIPE, -errno. */
 _must_use_ int session_say(struct session *s, const void *message, size_t n);
 _must_use_ int session_say_type(struct session *s, enum hold_type type);

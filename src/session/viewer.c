@@ -129,7 +129,7 @@ static enum step skip(struct viewer *v, uint64_t tail) {
                         gate = viewer_gate_locked(v);
         }
         if (gate)
-                session_tell(v->session, HOLD_GATE);
+                session_tell_seat(v->session);
         return STEP_AGAIN;
 }
 

@@ -39,6 +39,7 @@ struct holder_double {
         pthread_mutex_t lock; /* of all below, and of the ring */
         bool ended, forgotten, shut;
         struct hold_exit exit;
+        enum hold_type seat; /* the last of GATE and GRACE */
         unsigned gates, graces, stops, signals, resizes, inputs, forgets;
         size_t largest;
         uint32_t last_signal;
@@ -165,8 +166,14 @@ static void double_obey(struct holder_double *h, const char *message, size_t n) 
                 if (h->ends_on_stop)
                         double_end(h, HOLD_STOPPED, 0);
                 break;
-        case HOLD_GATE: h->gates++; break;
-        case HOLD_GRACE: h->graces++; break;
+        case HOLD_GATE:
+                h->gates++;
+                h->seat = head->type;
+                break;
+        case HOLD_GRACE:
+                h->graces++;
+                h->seat = head->type;
+                break;
         case HOLD_FORGET:
                 h->forgets++;
                 h->forgotten = true;

@@ -455,6 +455,53 @@ static void test_a_gate_that_finds_no_room_is_told_later(void **state) {
         client_free(c);
 }
 
+/* Whoever takes the seat is gone before the holder is told that somebody drives. */
+static void test_a_driver_that_goes_while_it_comes_leaves_a_grace(void **state) {
+        struct client *looks = client_new(world.ann), *drives = client_new(world.ann);
+        (void)client_attach(looks, session, SESSION_ROLE_VIEWER, "a", NULL);
+
+        (void)state;
+        looks->closes = drives;
+        (void)client_attach(drives, session, SESSION_ROLE_DRIVER, "b", NULL);
+        assert_true(drives->closed);
+        assert_int_equal(session_signal(session, "INT"), 0); /* behind all that was said */
+        UNTIL(SEEN(holder, signals) == 1);
+        assert_int_equal(SEEN(holder, seat), HOLD_GRACE);
+        client_free(looks);
+        client_free(drives);
+}
+
+static void test_a_word_that_is_owed_is_said_as_it_is_then(void **state) {
+        static char bytes[1 << 20];
+        struct client *c = client_new(world.ann);
+        uint32_t n1 = client_attach(c, session, SESSION_ROLE_DRIVER, "tab", NULL);
+
+        (void)state;
+        c->auto_ack = false;
+        atomic_store(&world.ticks_stop, true);
+        HELD(holder)
+        holder->deaf = true;
+        assert_int_equal(double_write(holder, RING_OUTPUT, bytes, sizeof bytes), sizeof bytes);
+        assert_int_equal(double_write(holder, RING_OUTPUT, bytes, 1), 0);
+        AWAIT(c, n1, ch->next == world.config.window_bytes);
+        sessions_input(world.sessions, &c->port, n1, 0, bytes, sizeof bytes);
+        AWAIT(c, n1, ch->refusals == 1);
+        unsigned gates = SEEN(holder, gates);
+        assert_true(sessions_ack(world.sessions, &c->port, n1, 200000)); /* the gate is owed */
+        HELD(holder)
+        holder->deaf = false;
+        uint64_t at = PEEK(c, n1, ch->refused_at);
+        AWAIT(c, n1, ch->input_acked == at); /* there is room */
+        assert_int_equal(SEEN(holder, gates), gates);
+        client_close(c);
+        UNTIL(SEEN(holder, graces) > 0);
+        unsigned graces = SEEN(holder, graces);
+        atomic_store(&world.ticks_stop, false);
+        UNTIL(SEEN(holder, gates) + SEEN(holder, graces) > gates + graces);
+        assert_int_equal(SEEN(holder, seat), HOLD_GRACE);
+        client_free(c);
+}
+
 static void test_only_the_driver_sets_the_size(void **state) {
         struct client *a = client_new(world.ann), *b = client_new(world.ann);
         uint32_t first = client_attach(a, session, SESSION_ROLE_DRIVER, "a", NULL);
@@ -572,6 +619,8 @@ int main(void) {
                 TEST(test_input_goes_in_pieces_and_its_count_is_kept),
                 TEST(test_a_full_way_refuses_and_never_waits),
                 TEST(test_a_gate_that_finds_no_room_is_told_later),
+                TEST(test_a_driver_that_goes_while_it_comes_leaves_a_grace),
+                TEST(test_a_word_that_is_owed_is_said_as_it_is_then),
                 TEST(test_only_the_driver_sets_the_size),
                 TEST_PIPES(test_pipes_have_no_size),
                 TEST(test_signals_and_stop_reach_the_holder),

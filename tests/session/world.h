@@ -68,6 +68,7 @@ struct client {
         struct latch_cond more;
         struct channel *channels LATCH_GUARDED_BY(outbox); /* CHANNELS_KEPT of them */
         char wrong[200] LATCH_GUARDED_BY(outbox);          /* the first thing that was not right */
+        struct client *closes; /* once, when this one is woken, on the thread that wakes it */
         bool closed;
 };
 
@@ -82,7 +83,7 @@ static struct {
         struct account *ann, *bob;
         int epoll, kick;
         pthread_t pump;
-        atomic_bool pump_stop;
+        atomic_bool pump_stop, ticks_stop;
         atomic_uint pump_turns;
         struct latch_mutex lock;
         struct client *clients[CLIENTS_MAX] LATCH_GUARDED_BY(conns);
@@ -94,9 +95,15 @@ _unused_ static void kick_pump(void) {
         CHECK(write(world.kick, &one, sizeof one) == sizeof one);
 }
 
+_unused_ static void client_close(struct client *c);
+
 static void client_wake(struct port *p) {
-        atomic_store(&CONTAINER_OF(p, struct client, port)->woken, true);
+        struct client *c = CONTAINER_OF(p, struct client, port), *other = TAKE_PTR(c->closes);
+
+        atomic_store(&c->woken, true);
         kick_pump();
+        if (other)
+                client_close(other);
 }
 
 static struct port *client_ref(struct port *p) {
@@ -312,7 +319,8 @@ static void *pump_main(void *unused) {
                 }
                 serve_all();
                 atomic_fetch_add(&world.pump_turns, 1);
-                if (clock_mono_ns() - ticked > 50 * UINT64_C(1000000)) {
+                if (clock_mono_ns() - ticked > 50 * UINT64_C(1000000) &&
+                    !atomic_load(&world.ticks_stop)) {
                         ticked = clock_mono_ns();
                         sessions_tick(world.sessions, ticked);
                 }
