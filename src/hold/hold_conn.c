@@ -218,22 +218,24 @@ static int say_resized(struct hold *h) {
         return say(h, &m, sizeof m, NULL, 0);
 }
 
+/* The refusal first: whoever is refused for want of room waits for the acknowledgement. */
 static int say_input(struct hold *h, struct input_key *k) {
-        struct hold_mark m = {.tag = k->tag};
         int r = 0;
 
-        if (k->ack_due) {
-                m.head.type = HOLD_INPUT_ACK;
-                m.offset = k->written;
-                r = say(h, &m, sizeof m, NULL, 0);
-                k->ack_due = r < 0;
-        }
-        if (r == 0 && k->refusal_due) {
-                m.head.type = HOLD_INPUT_REFUSED;
-                m.offset = k->taken;
-                m.code = k->refusal_due;
+        if (k->refusal_due) {
+                struct hold_mark m = {.head.type = HOLD_INPUT_REFUSED,
+                                      .tag = k->tag,
+                                      .offset = k->taken,
+                                      .code = k->refusal_due};
                 r = say(h, &m, sizeof m, NULL, 0);
                 k->refusal_due = r < 0 ? k->refusal_due : 0;
+        }
+        if (r == 0 && (k->ack_due || (k->starved && hold_input_has_room(h)))) {
+                struct hold_mark m = {
+                        .head.type = HOLD_INPUT_ACK, .tag = k->tag, .offset = k->written};
+                r = say(h, &m, sizeof m, NULL, 0);
+                k->ack_due = r < 0;
+                k->starved &= r < 0 || !hold_input_has_room(h);
         }
         return r;
 }

@@ -146,6 +146,7 @@ void hold_input_take(struct hold *h, const struct hold_input *m, const char *byt
         uint32_t refusal = take(h, k, m->offset, bytes, n);
         if (refusal)
                 k->refusal_due = refusal;
+        k->starved |= refusal == HOLD_REFUSED_FULL;
 }
 
 uint64_t hold_input_count(const struct hold *h, const uint8_t key[HOLD_KEY_BYTES]) {
@@ -172,6 +173,10 @@ void hold_input_write(struct hold *h) {
         }
 }
 
+bool hold_input_has_room(const struct hold *h) {
+        return h->input.n < h->setup->input_bytes && h->input.runs_n < INPUT_RUNS;
+}
+
 bool hold_input_more(const struct hold *h) {
         return h->input.n > 0 && h->input.writable && h->input.fd >= 0;
 }
@@ -183,6 +188,7 @@ void hold_input_end(struct hold *h) {
         in->closed = true;
         for (unsigned i = 0; i < in->keys_n; i++) {
                 struct input_key *k = &in->keys[i];
+                k->starved = false;
                 if (k->taken == k->written)
                         continue;
                 k->taken = k->written;
@@ -201,7 +207,7 @@ void hold_input_end(struct hold *h) {
 void hold_input_forget_tags(struct hold *h) {
         for (unsigned i = 0; i < h->input.keys_n; i++) {
                 struct input_key *k = &h->input.keys[i];
-                k->heard = k->ack_due = false;
+                k->heard = k->ack_due = k->starved = false;
                 k->refusal_due = 0;
         }
 }

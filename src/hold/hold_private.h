@@ -52,6 +52,7 @@ struct input_key { /* what a client key has sent */
         uint64_t tag, used;      /* latchd's, if `heard`; when it was last used */
         bool heard;              /* on this connection */
         bool ack_due;
+        bool starved;         /* refused for want of room: an ACK is due once there is some */
         uint32_t refusal_due; /* enum hold_refusal, 0: none */
 };
 
@@ -142,6 +143,7 @@ void hold_output_finish(struct hold *h); /* eof */
 void hold_input_take(struct hold *h, const struct hold_input *m, const char *bytes, size_t n);
 uint64_t hold_input_count(const struct hold *h, const uint8_t key[HOLD_KEY_BYTES]);
 void hold_input_write(struct hold *h);
+bool hold_input_has_room(const struct hold *h);
 bool hold_input_more(const struct hold *h);
 void hold_input_end(struct hold *h);         /* nobody reads any more: what waits is refused */
 void hold_input_forget_tags(struct hold *h); /* the connection they came on is gone */

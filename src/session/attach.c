@@ -275,6 +275,10 @@ static int enter(struct session *s, struct port *p, const struct session_join *j
                 r = session_ask_input(s, v->tag, v->key, &input);
         if (r < 0 && v && session_is_over(s))
                 r = 0; /* no input is taken any more; what was matters to nobody */
+        if (r == 0) {
+                LATCH_WITH(session, &s->lock)
+                        v->ack_offset = input;
+        }
         struct joining j = {.s = s, .v = v, .join = join, .ret = ret};
         if (r == 0)
                 r = sit(&j);

@@ -26,10 +26,6 @@ const char *viewer_may_type(struct viewer *v) {
         return NULL;
 }
 
-static const char *refusal_of(int error) {
-        return error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM ? "full" : "ended";
-}
-
 int viewer_type(const struct viewer *v, uint64_t offset, const char *data, size_t n) {
         struct hold_input m = {.head.type = HOLD_INPUT, .tag = v->tag, .offset = offset};
 
@@ -37,12 +33,20 @@ int viewer_type(const struct viewer *v, uint64_t offset, const char *data, size_
         return holder_send(v->session->holder_fd, &m, sizeof m, data, n);
 }
 
+static void refuse(struct viewer *v, uint64_t offset, int error) {
+        bool full = error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM;
+
+        viewer_refuse(v, offset, full ? "full" : "ended");
+        if (full)
+                viewer_starves(v);
+}
+
 static void send_input(struct viewer *v, uint64_t offset, const char *data, size_t n) {
         do {
                 size_t piece = MIN(n, HOLD_INPUT_MAX);
                 int r = viewer_type(v, offset, data, piece);
                 if (r < 0) {
-                        viewer_refuse(v, offset, refusal_of(r));
+                        refuse(v, offset, r);
                         return;
                 }
                 offset += piece;

@@ -93,8 +93,8 @@ static int hear_input(struct session *s, const struct hold_mark *m, bool refused
                 v = viewer_by_tag_locked(s, m->tag);
                 if (v)
                         viewer_ref(v);
-                if (v && !refused) {
-                        v->ack_offset = MAX(v->ack_offset, m->offset);
+                if (v && !refused && m->offset >= v->ack_offset) {
+                        v->ack_offset = m->offset;
                         v->ack_untold = true;
                         if (v->raw)
                                 latch_cond_broadcast(&s->changed);

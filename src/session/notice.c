@@ -6,14 +6,15 @@
 
 #include "session/viewer_private.h"
 
+/* The refusal first: whoever is refused for want of room waits for the acknowledgement. */
 static void input_next_locked(struct viewer *v, struct notice *n) LATCH_MUST_HOLD(session) {
-        if (v->ack_untold) {
-                v->ack_untold = false;
-                *n = (struct notice){.what = NOTICE_INPUT_ACK, .a = v->ack_offset};
-        } else if (v->refusal_untold) {
+        if (v->refusal_untold) {
                 v->refusal_untold = false;
                 *n = (struct notice){
                         .what = NOTICE_REFUSED, .a = v->refusal_offset, .why = v->refusal_code};
+        } else if (v->ack_untold) {
+                v->ack_untold = false;
+                *n = (struct notice){.what = NOTICE_INPUT_ACK, .a = v->ack_offset};
         }
 }
 

@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "session/session_private.h"
+#include "session/port.h"
+#include "session/viewer_private.h"
 
 #define SAY_MS 1000u
 
@@ -84,6 +85,41 @@ static bool pay(struct session *s) {
         return s->owed == 0;
 }
 
+void viewer_starves(struct viewer *v) {
+        LATCH_WITH(session, &v->session->lock)
+                v->starved = true;
+        atomic_store(&v->session->all->look, true);
+}
+
+static bool somebody_starves(struct session *s) {
+        LATCH_GUARD(session, &s->lock);
+        for (size_t i = 0; i < s->viewer_count; i++)
+                if (s->viewers[i]->starved)
+                        return true;
+        return false;
+}
+
+/* Who was refused for want of room may send again. False: there is none yet. */
+static bool feed(struct session *s) {
+        struct crowd c = {.n = 0};
+
+        if (!somebody_starves(s))
+                return true;
+        if (holder_wait(s->holder_fd, POLLOUT, 0) < 0)
+                return false;
+        LATCH_WITH(session, &s->lock) {
+                for (size_t i = 0; i < s->viewer_count; i++) {
+                        struct viewer *v = s->viewers[i];
+                        if (v->starved)
+                                v->ack_untold = true;
+                        v->starved = false;
+                }
+                crowd_all_locked(s, &c);
+        }
+        crowd_wake(&c);
+        return true;
+}
+
 /* False: it is not submitted yet. */
 static bool submit_record(struct session *s) {
         LATCH_WITH(session, &s->lock) {
@@ -100,6 +136,7 @@ static bool submit_record(struct session *s) {
 bool session_look_after(struct session *s) {
         bool done = pay(s);
 
+        done = feed(s) && done;
         (void)session_drain_dying(s);
         done = session_lost_now(s) && done;
         return submit_record(s) && done;

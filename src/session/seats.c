@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/str.h"
 #include "session/port.h"
 #include "session/viewer_private.h"
 
@@ -226,12 +227,17 @@ void viewer_leave(struct viewer *v, enum viewer_leave how) {
                 viewer_unref(v);
 }
 
+/* An end is for good. Whoever hears `full` waits for room, and a hole that is not told would not be mended. */
+static bool says_more(const char *code, const char *than) {
+        return !str_eq(than, "ended") && !(str_eq(than, "hole") && str_eq(code, "full"));
+}
+
 void viewer_refuse(struct viewer *v, uint64_t offset, const char *code) {
         LATCH_WITH(session, &v->session->lock) {
-                if (!v->refusal_untold || offset < v->refusal_offset) {
+                if (!v->refusal_untold || offset < v->refusal_offset)
                         v->refusal_offset = offset;
+                if (!v->refusal_untold || says_more(code, v->refusal_code))
                         v->refusal_code = code;
-                }
                 v->refusal_untold = true;
         }
         v->port->ops->wake(v->port);

@@ -48,7 +48,8 @@ struct viewer {
 
         bool ack_untold LATCH_GUARDED_BY(session);
         bool refusal_untold LATCH_GUARDED_BY(session);
-        uint64_t ack_offset LATCH_GUARDED_BY(session);
+        bool starved LATCH_GUARDED_BY(session);        /* the way to the holder had no room */
+        uint64_t ack_offset LATCH_GUARDED_BY(session); /* at first what was taken before it came */
         uint64_t refusal_offset LATCH_GUARDED_BY(session);
         const char *refusal_code LATCH_GUARDED_BY(session);
         uint64_t driver_told LATCH_GUARDED_BY(session);
@@ -86,8 +87,10 @@ bool viewer_ack(struct viewer *v, uint64_t offset);
 
 /* Leaves session and port. */
 void viewer_leave(struct viewer *v, enum viewer_leave how);
-/* Input above what was taken: told with the lowest offset. */
+/* Input above what was taken: told with the lowest offset, and the code that says most. */
 void viewer_refuse(struct viewer *v, uint64_t offset, const char *code);
+/* The way to its holder had no room for its input: an acknowledgement is told once there is some. */
+void viewer_starves(struct viewer *v);
 
 /* ---- control.c: input ---- */
 /* NULL: what it types may be sent. Else the refusal's code. */

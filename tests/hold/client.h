@@ -237,6 +237,8 @@ struct client {
         uint64_t acked, refused, count; /* input: newest word of each */
         unsigned acks, refusals, counts;
         uint32_t refusal;
+        uint32_t last_mark;      /* ACK or REFUSED */
+        uint64_t last_acked_tag; /* whose */
 };
 
 _unused_ static void make_spec(struct spawn_spec *s, enum spawn_kind kind, bool tty) {
@@ -344,11 +346,14 @@ _unused_ static void client_hear(struct client *c) {
         case HOLD_INPUT_ACK:
                 c->acked = ((struct hold_mark *)m)->offset;
                 c->acks++;
+                c->last_mark = head->type;
+                c->last_acked_tag = ((struct hold_mark *)m)->tag;
                 break;
         case HOLD_INPUT_REFUSED:
                 c->refused = ((struct hold_mark *)m)->offset;
                 c->refusal = ((struct hold_mark *)m)->code;
                 c->refusals++;
+                c->last_mark = head->type;
                 break;
         case HOLD_INPUT_AT:
                 c->count = ((struct hold_mark *)m)->offset;

@@ -2,6 +2,11 @@
  * terminal and signal. */
 #include "client.h"
 
+static void send_signal(struct client *c, uint32_t signal) {
+        client_send(c, &(struct hold_signal){.head.type = HOLD_SIGNAL, .signal = signal},
+                    sizeof(struct hold_signal));
+}
+
 /* ---- input ---- */
 
 static void test_input_reaches_the_program_once(void **state) {
@@ -89,6 +94,70 @@ static void test_a_program_that_does_not_read_fills_up(void **state) {
         client_end(&c);
 }
 
+#define READS_WHEN_TOLD                                                                            \
+        "import os, signal, tty\n"                                                                 \
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})\n"                             \
+        "if os.isatty(0): tty.setraw(0)\n"                                                         \
+        "os.write(1, b'up')\n"                                                                     \
+        "signal.sigwait({signal.SIGUSR1})\n"                                                       \
+        "n = 0\n"                                                                                  \
+        "while True:\n"                                                                            \
+        "    n += len(os.read(0, 65536))\n"                                                        \
+        "    os.write(1, b'<%d>' % n)\n"
+
+/* Whoever is refused for want of room waits for an acknowledgement: one comes behind the refusal. */
+static void test_an_acknowledgement_follows_a_refusal(void **state) {
+        static const struct hold_resize size = {.head.type = HOLD_RESIZE, .cols = 80, .rows = 24};
+        static char piece[32 << 10], all[32];
+        struct client c = run_python(READS_WHEN_TOLD, true);
+        uint64_t until = clock_mono_ms() + PATIENCE_MS;
+
+        (void)state;
+        client_wait_output(&c, "up");
+        memset(piece, 'x', sizeof piece);
+        for (unsigned i = 0; i < 4; i++)
+                client_input(&c, 'a', i * sizeof piece, piece, sizeof piece);
+        client_ask(&c, 'a');
+        assert_true(c.refusals > 0);
+        snprintf(all, sizeof all, "<%llu>", (unsigned long long)c.count);
+        for (unsigned i = 0; i < 16000; i++) /* until the way back is full */
+                client_send(&c, &size, sizeof size);
+        client_input(&c, 'a', c.count, piece, sizeof piece); /* refused, and cannot be told */
+        send_signal(&c, SIGUSR1);
+        for (; !strstr(c.out.data, all); usleep(1000)) { /* and then there is room */
+                assert_true(clock_mono_ms() < until);
+                client_read(&c);
+        }
+        client_until(&c, c.acked == c.count);
+        client_ask(&c, 'a'); /* behind all that was due */
+        assert_int_equal(c.last_mark, HOLD_INPUT_ACK);
+        client_word(&c, HOLD_STOP);
+        client_wait_exit(&c);
+        client_end(&c);
+}
+
+static void test_who_is_refused_for_anothers_input_hears_of_room(void **state) {
+        static char piece[32 << 10];
+        struct client c = run_python(READS_WHEN_TOLD, false);
+
+        (void)state;
+        client_wait_output(&c, "up");
+        memset(piece, 'x', sizeof piece);
+        for (unsigned i = 0; i < 5; i++)
+                client_input(&c, 'a', i * sizeof piece, piece, sizeof piece);
+        client_until(&c, c.refusals > 0);
+        unsigned refusals = c.refusals;
+        client_input(&c, 'b', 0, "b", 1);
+        client_until(&c, c.refusals > refusals && c.refused == 0);
+        send_signal(&c, SIGUSR1);
+        client_until(&c, c.last_acked_tag == 'b');
+        client_input(&c, 'b', 0, "b", 1);
+        client_until(&c, c.last_acked_tag == 'b' && c.acked == 1);
+        client_word(&c, HOLD_STOP);
+        client_wait_exit(&c);
+        client_end(&c);
+}
+
 static void test_more_keys_than_places_are_served(void **state) {
         struct client c = run_python(
                 "import sys\nfor i in range(700): sys.stdin.read(1)\nprint('all')\n", false);
@@ -138,11 +207,6 @@ static void test_the_terminal_is_a_real_one(void **state) {
         client_end(&c);
 }
 
-static void send_signal(struct client *c, uint32_t signal) {
-        client_send(c, &(struct hold_signal){.head.type = HOLD_SIGNAL, .signal = signal},
-                    sizeof(struct hold_signal));
-}
-
 static void test_signals_reach_the_foreground(void **state) {
         (void)state;
         for (int tty = 0; tty < 2; tty++) {
@@ -183,6 +247,8 @@ static int run(void) {
                 cmocka_unit_test(test_input_reaches_the_program_once),
                 cmocka_unit_test(test_input_beyond_the_limit_is_refused_exactly),
                 cmocka_unit_test(test_a_program_that_does_not_read_fills_up),
+                cmocka_unit_test(test_an_acknowledgement_follows_a_refusal),
+                cmocka_unit_test(test_who_is_refused_for_anothers_input_hears_of_room),
                 cmocka_unit_test(test_more_keys_than_places_are_served),
                 cmocka_unit_test(test_the_terminal_is_a_real_one),
                 cmocka_unit_test(test_signals_reach_the_foreground),

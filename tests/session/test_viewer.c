@@ -410,6 +410,22 @@ static void test_input_goes_in_pieces_and_its_count_is_kept(void **state) {
         client_free(c);
 }
 
+/* True: since it was first asked, the pump has made that many turns; then it begins anew. */
+static bool pump_turned(unsigned turns) {
+        static unsigned from, begun;
+        unsigned now = atomic_load(&world.pump_turns);
+
+        if (!begun) {
+                begun = 1;
+                from = now;
+        }
+        kick_pump();
+        if (now - from < turns)
+                return false;
+        begun = 0;
+        return true;
+}
+
 static void test_a_full_way_refuses_and_never_waits(void **state) {
         static char bytes[1 << 20];
         struct client *c = client_new(world.ann);
@@ -430,6 +446,82 @@ static void test_a_full_way_refuses_and_never_waits(void **state) {
         AWAIT(c, n1, ch->input_acked == at); /* all that was not refused */
         sessions_input(world.sessions, &c->port, n1, at, bytes, 10);
         AWAIT(c, n1, ch->input_acked == at + 10);
+        client_free(c);
+}
+
+static void test_an_acknowledgement_is_told_behind_the_refusal(void **state) {
+        static char bytes[1 << 20];
+        struct client *c = client_new(world.ann);
+        uint32_t n1 = client_attach(c, session, SESSION_ROLE_DRIVER, "tab", NULL);
+
+        (void)state;
+        atomic_store(&c->paused, true);
+        HELD(holder)
+        holder->deaf = true;
+        sessions_input(world.sessions, &c->port, n1, 0, bytes, sizeof bytes);
+        HELD(holder)
+        holder->deaf = false;
+        UNTIL(SEEN(holder, input.n) > 0);
+        assert_int_equal(session_signal(session, "INT"), 0);
+        UNTIL(SEEN(holder, signals) == 1); /* all before it was taken, and acknowledged */
+        UNTIL(pump_turned(2));
+        atomic_store(&c->paused, false);
+        kick_pump();
+        AWAIT(c, n1, ch->refusals == 1 && ch->acked_last);
+        assert_int_equal(PEEK(c, n1, ch->input_acked), PEEK(c, n1, ch->refused_at));
+        client_free(c);
+}
+
+/* Somebody else's input fills the way: whoever is refused for that hears when there is room. */
+static void test_who_is_refused_for_anothers_input_hears_of_room(void **state) {
+        static char bytes[1 << 20];
+        struct client *c = client_new(world.ann);
+        uint32_t n1 = client_attach(c, session, SESSION_ROLE_DRIVER, "one", NULL);
+        uint32_t n2 = client_attach(c, session, SESSION_ROLE_VIEWER, "two", NULL);
+
+        (void)state;
+        HELD(holder)
+        holder->deaf = true;
+        sessions_input(world.sessions, &c->port, n1, 0, bytes, sizeof bytes);
+        assert_int_equal(session_drive(session, &c->port, n2), 0);
+        sessions_input(world.sessions, &c->port, n2, 0, bytes, HOLD_INPUT_MAX);
+        AWAIT(c, n2, ch->refusals == 1 && strcmp(ch->refused_code, "full") == 0);
+        HELD(holder)
+        holder->deaf = false;
+        AWAIT(c, n2, ch->acked_last && ch->input_acked == 0);
+        sessions_input(world.sessions, &c->port, n2, 0, bytes, HOLD_INPUT_MAX);
+        AWAIT(c, n2, ch->input_acked == HOLD_INPUT_MAX);
+        client_free(c);
+}
+
+static void test_what_is_refused_for_good_is_not_told_as_for_now(void **state) {
+        struct client *c = client_new(world.ann);
+        uint32_t n1 = client_attach(c, session, SESSION_ROLE_DRIVER, "tab", NULL);
+
+        (void)state;
+        HELD(holder)
+        holder->room = 10;
+        for (int i = 0; i < 2; i++) {
+                atomic_store(&c->paused, true);
+                unsigned inputs = SEEN(holder, inputs);
+                sessions_input(world.sessions, &c->port, n1, 0, "0123456789abcdefghij", 20);
+                UNTIL(SEEN(holder, inputs) == inputs + 1); /* full at 10 */
+                if (i == 0) {
+                        sessions_input(world.sessions, &c->port, n1, 20, "k", 1);
+                        UNTIL(SEEN(holder, inputs) == inputs + 2);
+                } else {
+                        double_finish(holder, HOLD_EXITED, 0);
+                        UNTIL(session_signal(session, "INT") == -ESRCH);
+                        sessions_input(world.sessions, &c->port, n1, 10, "k", 1);
+                }
+                UNTIL(pump_turned(2));
+                atomic_store(&c->paused, false);
+                kick_pump();
+                AWAIT(c, n1, ch->refusals == (unsigned)i + 1);
+                assert_int_equal(PEEK(c, n1, ch->refused_at), 10);
+                assert_int_equal(
+                        PEEK(c, n1, strcmp(ch->refused_code, i == 0 ? "hole" : "ended") == 0), 1);
+        }
         client_free(c);
 }
 
@@ -618,6 +710,9 @@ int main(void) {
                 TEST(test_seats_are_counted_before_anything_else),
                 TEST(test_input_goes_in_pieces_and_its_count_is_kept),
                 TEST(test_a_full_way_refuses_and_never_waits),
+                TEST(test_an_acknowledgement_is_told_behind_the_refusal),
+                TEST(test_who_is_refused_for_anothers_input_hears_of_room),
+                TEST(test_what_is_refused_for_good_is_not_told_as_for_now),
                 TEST(test_a_gate_that_finds_no_room_is_told_later),
                 TEST(test_a_driver_that_goes_while_it_comes_leaves_a_grace),
                 TEST(test_a_word_that_is_owed_is_said_as_it_is_then),

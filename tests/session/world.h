@@ -50,7 +50,7 @@ struct channel { /* what a client knows of one */
         uint64_t acked;
         unsigned gaps, exits, driver_notices, resized, viewer_notices;
         uint64_t gap_bytes;
-        bool known, drives;
+        bool known, drives, acked_last; /* behind the last refusal */
         uint64_t input_acked, refused_at, exit_offset;
         unsigned refusals;
         char refused_code[16], verdict[16], why[16], signal[16];
@@ -179,9 +179,11 @@ static void on_notice_locked(struct client *c, const char *method, const json_t 
                 on_exit_locked(c, ch, params);
         } else if (str_eq(method, "session.input_ack")) {
                 ch->input_acked = number_of(params, "offset");
+                ch->acked_last = true;
         } else if (str_eq(method, "session.input_refused")) {
                 ch->refused_at = number_of(params, "offset");
                 ch->refusals++;
+                ch->acked_last = false;
                 copy_word(ch->refused_code, params, "code");
         } else if (str_eq(method, "session.driver")) {
                 ch->driver_notices++;
