@@ -20,12 +20,10 @@
 enum tag { TAG_SOCK, TAG_OUTPUT, TAG_HOLDER, TAG_SELF, TAG_BITS = 3 };
 #define TAG_MASK ((1u << TAG_BITS) - 1)
 
-/* Onto the list of the ready, unless it is there. */
+/* Onto the list of the ready: by whoever found it not ready. */
 static void put_ready(struct pump *p, struct sock *c) {
         struct sock *first;
 
-        if (atomic_exchange(&c->ready, true))
-                return;
         sock_ref(c);
         first = atomic_load(&p->ready);
         do
@@ -36,17 +34,24 @@ static void put_ready(struct pump *p, struct sock *c) {
 void pump_wake(struct pump *p, struct sock *c) {
         uint64_t one = 1;
 
-        put_ready(p, c); /* whoever put it there may not have woken the pump */
+        if (atomic_exchange(&c->ready, PUMP_WOKEN) == PUMP_NOT_READY)
+                put_ready(p, c);
         /* Pairs with sleep_until: either it sees the list, or we see that it sleeps. */
         if (atomic_exchange(&p->asleep, false) && write(p->event_fd, &one, sizeof one) < 0)
                 CHECK(errno == EAGAIN); /* full: it is awake as can be */
 }
 
 void pump_later(struct pump *p, struct sock *c) {
-        if (atomic_fetch_add(&p->later, 1) + 1 >= PUMP_LATER_MAX)
+        unsigned was = PUMP_NOT_READY;
+
+        if (atomic_fetch_add(&p->later, 1) + 1 >= PUMP_LATER_MAX) {
                 pump_wake(p, c);
-        else
+        } else if (atomic_compare_exchange_strong(&c->ready, &was, PUMP_LISTED)) {
                 put_ready(p, c);
+                /* Whoever woke the pump meanwhile may have done so before it was on the list. */
+                if (atomic_load(&c->ready) == PUMP_WOKEN)
+                        pump_wake(p, c);
+        }
 }
 
 void pump_queue(struct pump *p, struct sock *c) {
@@ -159,7 +164,7 @@ static void line_up(struct pump *p) {
                 struct sock *next = c->ready_next;
 
                 /* From here on a new wake puts it on the list again: nothing said meanwhile is lost. */
-                atomic_store(&c->ready, false);
+                atomic_store(&c->ready, PUMP_NOT_READY);
                 if (!c->attached && !c->dead && !atomic_load(&c->gone)) /* it came and went */
                         attach(p, c);
                 if (c->attached)

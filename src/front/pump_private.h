@@ -31,6 +31,12 @@
 #define PUMP_SILENT_NS 28000000000ull /* of silence before the peer is given up */
 #define PUMP_STALL_NS  30000000000ull /* data waits and nothing moves: "no progress" */
 
+enum pump_ready {
+        PUMP_NOT_READY,
+        PUMP_LISTED, /* or just about to be */
+        PUMP_WOKEN,  /* the same, and the pump is not to wait for its tick */
+};
+
 struct pump_times { /* the three above; tests shorten them */
         _Atomic uint64_t ping_ns, silent_ns, stall_ns;
 };

@@ -37,7 +37,7 @@ struct sock {
         struct outbox outbox;
 
         /* Any thread. */
-        atomic_bool ready;          /* stands on the pump's list of those who want a turn */
+        atomic_uint ready;          /* enum pump_ready: on the pump's list of those who want a turn? */
         struct sock *ready_next;    /* of that list: whoever set `ready`, then the pump */
         atomic_bool gone;           /* its thread has read its last: the pump lets it go */
         atomic_bool close_received; /* the client's close frame */
