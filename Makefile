@@ -12,7 +12,7 @@ WARN     := -std=gnu11 -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prot
             -Wwrite-strings -Wundef -Werror -Werror=unused-result
 HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection -fexceptions
 LINK     := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
-LIBS     := -lcivetweb -lurcu -lurcu-cds -lurcu-common -lsqlite3 -lsodium -ljansson -lseccomp -linih -lz -lpthread
+LIBS     := -lcivetweb -lurcu -lurcu-cds -lurcu-common -lsqlite3 -lsodium -ljansson -lseccomp -linih -lz -lvterm -lpthread
 
 FLAGS_rel  := $(CFLAGS) -D_FORTIFY_SOURCE=2
 FLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined \
@@ -66,7 +66,7 @@ $(2)/.dir:
 $(2)/%: $$$$(call objects_of,$(1),$$$$*) $(BUILD)/$(1)/lib/liblatchd.a | $$$$(@D)/.dir
 	@echo "  LINK  $$@"
 	@if [ -n "$$(filter $$*,$$(STATIC_$(1)))" ]; then \
-	  $$(CC) $$(CFLAGS) -static-pie -Wl,-z,relro,-z,now $$(filter %.o,$$^) $(BUILD)/$(1)/lib/liblatchd.a -o $$@; \
+	  $$(CC) $$(CFLAGS) -static-pie -Wl,-z,relro,-z,now $$(filter %.o,$$^) $(BUILD)/$(1)/lib/liblatchd.a -lvterm -o $$@; \
 	else \
 	  $$(CC) $$(FLAGS_$(1)) $$(LINK) $$(filter %.o,$$^) $(BUILD)/$(1)/lib/liblatchd.a $$(LIBS) -o $$@; \
 	fi
