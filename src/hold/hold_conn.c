@@ -21,7 +21,7 @@ static void lose(struct hold *h) {
         if (h->clocks.linger_at) /* it heard that we failed: there is nothing else to say */
                 h->forget = true;
         h->conn.fd = fd_close(h->conn.fd);
-        h->conn.answers_n = 0;
+        h->conn.answers_n = h->conn.snapshots_n = 0;
         hold_input_forget_tags(h);
         hold_clocks_lost(h);
 }
@@ -35,6 +35,7 @@ static void resize(struct hold *h, const struct hold_resize *m) {
                 return;
         h->cols = m->cols;
         h->rows = m->rows;
+        hold_screen_resize(h);
         if (h->input.fd >= 0)
                 (void)ioctl(h->input.fd, TIOCSWINSZ, &size);
         h->conn.resized_due = true;
@@ -92,6 +93,12 @@ static bool obey(struct hold *h, const void *message, size_t n) {
                 return true;
         case HOLD_STOP: hold_cage_end(h, HOLD_STOPPED); return n == sizeof *head;
         case HOLD_GATE: hold_clocks_gate(h); return n == sizeof *head;
+        case HOLD_ASK_SNAPSHOT:
+                if (n != sizeof(struct hold_query))
+                        return false;
+                h->conn.snapshots[h->conn.snapshots_n++] =
+                        ((const struct hold_query *)message)->tag;
+                return true;
         case HOLD_GRACE: hold_clocks_lost(h); return n == sizeof *head;
         case HOLD_FORGET: forget(h); return n == sizeof *head;
         default: return false;
@@ -115,7 +122,8 @@ void hold_conn_read(struct hold *h) {
 
 /* Queries are answered one for one: while there is no room for another answer, nothing is read. */
 bool hold_conn_more(const struct hold *h) {
-        return h->conn.fd >= 0 && h->conn.readable && h->conn.answers_n < ANSWERS_MAX;
+        return h->conn.fd >= 0 && h->conn.readable && h->conn.answers_n < ANSWERS_MAX &&
+               h->conn.snapshots_n < SNAPSHOTS_MAX;
 }
 
 /* ---- who connects ---- */
@@ -125,7 +133,7 @@ bool hold_conn_more(const struct hold *h) {
 static void hear_last_words(struct hold *h) {
         h->conn.readable = true; /* whichever of the two was heard of first */
         for (unsigned i = 0; i < 64 && h->conn.fd >= 0 && h->conn.readable; i++) {
-                h->conn.answers_n = 0;
+                h->conn.answers_n = h->conn.snapshots_n = 0;
                 hold_conn_read(h);
         }
         if (h->conn.fd >= 0)
@@ -260,6 +268,33 @@ static int say_answers(struct hold *h) {
         return h->conn.answers_n > 0 ? -EAGAIN : 0; /* whatever the reason */
 }
 
+/* The picture is drawn now, not when it was asked for: the newest will do. */
+static int say_snapshot(struct hold *h, uint64_t tag) {
+        _cleanup_(fd_closep) int fd = -1;
+        struct hold_mark m = {.head.type = HOLD_SNAPSHOT, .tag = tag};
+        int r = hold_screen_snapshot(h, &fd, &m.offset);
+
+        if (r == 0)
+                return say(h, &m, sizeof m, &fd, 1);
+        m.head.type = HOLD_NO_SNAPSHOT;
+        m.code = (uint32_t)-r;
+        return say(h, &m, sizeof m, NULL, 0);
+}
+
+static int say_snapshots(struct hold *h) {
+        struct hold_conn *c = &h->conn;
+        int r = 0;
+
+        while (r == 0 && c->snapshots_n > 0) {
+                r = say_snapshot(h, c->snapshots[0]);
+                if (r < 0)
+                        break;
+                c->snapshots_n--;
+                memmove(c->snapshots, c->snapshots + 1, c->snapshots_n * sizeof *c->snapshots);
+        }
+        return r;
+}
+
 static int say_if(struct hold *h, bool *due, int (*what)(struct hold *h)) {
         if (!*due)
                 return 0;
@@ -279,6 +314,6 @@ void hold_conn_write(struct hold *h) {
                 return;
         if (say_if(h, &c->hello_due, say_hello) == 0 && say_if(h, &c->word_due, say_word) == 0 &&
             say_if(h, &c->resized_due, say_resized) == 0 && say_inputs(h) == 0 &&
-            say_answers(h) == 0)
+            say_answers(h) == 0 && say_snapshots(h) == 0)
                 (void)say_if(h, &c->exit_due, say_exit);
 }

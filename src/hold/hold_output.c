@@ -52,6 +52,7 @@ static ssize_t read_once(struct hold *h, struct hold_source *s, size_t want) {
                         hold_cage_end(h, HOLD_OUTPUT);
                 }
         } else {
+                hold_screen_spare(h, want);
                 if (ring_writer_space(h->ring, (size_t)MIN((uint64_t)want, allowed), to) == 0)
                         return -EBUSY;
                 k = readv(s->fd, to, 2);

@@ -18,6 +18,7 @@
 #include "hold/init_proto.h"
 #include "ring/ring.h"
 #include "spawn/setup.h"
+#include "vt/vt.h"
 
 /* Moves: hold_end.c. */
 enum hold_stage {
@@ -74,7 +75,15 @@ struct hold_input_state {
         uint64_t uses;
 };
 
-#define ANSWERS_MAX 32u
+struct hold_screen {         /* of a terminal */
+        struct vt *vt;       /* made when bytes are about to leave the ring, or somebody asks */
+        uint64_t fed;        /* output below it is in there */
+        uint16_t cols, rows; /* of the output from there on */
+        int error;           /* it is lost for good: -errno */
+};
+
+#define ANSWERS_MAX   32u
+#define SNAPSHOTS_MAX 8u
 
 struct hold_conn {
         int fd; /* -1: latchd is away */
@@ -82,6 +91,8 @@ struct hold_conn {
         bool hello_due, word_due, exit_due, resized_due; /* word: STARTED or FAILED */
         struct hold_mark answers[ANSWERS_MAX];           /* to queries, oldest first */
         unsigned answers_n;
+        uint64_t snapshots[SNAPSHOTS_MAX]; /* the tags of those who asked, oldest first */
+        unsigned snapshots_n;
 };
 
 struct hold_clocks { /* monotonic ms; 0: not set */
@@ -102,6 +113,7 @@ struct hold {
         struct hold_source out[2]; /* with a terminal the first alone */
         bool gated;                /* the gate holds output back */
         struct hold_input_state input;
+        struct hold_screen screen;
         struct hold_conn conn;
         struct hold_clocks clocks;
         uint64_t started_real_ms, started_ms, ended_ms;
@@ -138,6 +150,13 @@ void hold_output_read(struct hold *h); /* at most 64 KiB of each source; publish
 bool hold_output_more(const struct hold *h);
 bool hold_output_ended(const struct hold *h);
 void hold_output_finish(struct hold *h); /* eof */
+
+/* ---- hold_screen.c ---- */
+/* Before up to `want` bytes more are read: what they would overwrite is drawn. */
+void hold_screen_spare(struct hold *h, size_t want);
+void hold_screen_resize(struct hold *h); /* before the program hears of h->cols, h->rows */
+/* The picture in a sealed memfd, and where output goes on. 0 or -errno. */
+_must_use_ int hold_screen_snapshot(struct hold *h, int *ret_fd, uint64_t *ret_offset);
 
 /* ---- hold_input.c ---- */
 void hold_input_take(struct hold *h, const struct hold_input *m, const char *bytes, size_t n);

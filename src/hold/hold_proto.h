@@ -15,6 +15,9 @@
  *
  * Without a terminal stdin is a pipe that stays open: there is no word for its end.
  *
+ * The screen: since version 2 the holder of a terminal draws it when it is asked (HOLD_ASK_SNAPSHOT), also once
+ * everything ended. The bytes come as a sealed memfd; output from the offset that comes with it goes on from there.
+ *
  * Each side checks the other as if it were hostile: sizes, types, ranges, descriptors.
  */
 #pragma once
@@ -23,10 +26,13 @@
 
 #include "base/random.h"
 
-#define HOLD_VERSION     1u
-#define HOLD_INPUT_MAX   (32u << 10) /* bytes of input in a message */
-#define HOLD_KEY_BYTES   16u         /* of a client key: a hash of user and key, made by latchd */
-#define HOLD_MESSAGE_MAX (HOLD_INPUT_MAX + 128u)
+#define HOLD_VERSION      2u
+#define HOLD_VERSION_MIN  1u          /* the oldest that latchd speaks to */
+#define HOLD_SNAPSHOTS    2u          /* the first that draws its screen */
+#define HOLD_INPUT_MAX    (32u << 10) /* bytes of input in a message */
+#define HOLD_KEY_BYTES    16u         /* of a client key: a hash of user and key, made by latchd */
+#define HOLD_MESSAGE_MAX  (HOLD_INPUT_MAX + 128u)
+#define HOLD_SNAPSHOT_MAX (4u << 20) /* bytes of a snapshot */
 
 enum hold_type {
         /* latchd to holder */
@@ -39,6 +45,7 @@ enum hold_type {
         HOLD_FORGET,      /* struct hold_head: kill what lives, remove the socket, end */
         HOLD_GRACE, /* struct hold_head: the driver's socket is lost: driver_grace starts now. A gate
                               that is set again ends it (HOLD_GATE). Also starts when latchd's connection ends */
+        HOLD_ASK_SNAPSHOT, /* struct hold_query, key unused: answered by HOLD_SNAPSHOT or HOLD_NO_SNAPSHOT */
         /* holder to latchd */
         HOLD_HELLO = 64, /* struct hold_hello; fds: DATA, CONTROL, wake eventfd */
         HOLD_STARTED,    /* struct hold_head; fds: pidfd of the cage's init */
@@ -48,6 +55,8 @@ enum hold_type {
         HOLD_INPUT_AT, /* struct hold_mark: the count of this key; tag is the query's */
         HOLD_EXIT,     /* struct hold_exit: after the ring's eof */
         HOLD_RESIZED,  /* struct hold_resize: as applied */
+        HOLD_SNAPSHOT, /* struct hold_mark: where output goes on; fds: a memfd, sealed, 1..HOLD_SNAPSHOT_MAX */
+        HOLD_NO_SNAPSHOT, /* struct hold_mark, code: errno */
 };
 
 struct hold_head {

@@ -55,8 +55,8 @@ static int read_setup(struct hold *h, const char *id) {
         }
         h->setup = s;
         h->strings = text + sizeof *s;
-        h->cols = s->cols;
-        h->rows = s->rows;
+        h->cols = h->screen.cols = s->cols;
+        h->rows = h->screen.rows = s->rows;
         return 0;
 }
 
@@ -211,6 +211,7 @@ int main(int argc, char **argv) {
         r = loop(&h);
         remove_socket(&h);
         hold_input_free(&h);
+        vt_free(h.screen.vt);
         ring_writer_free(h.ring);
         free((void *)(uintptr_t)h.setup);
         return r < 0;

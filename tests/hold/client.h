@@ -239,6 +239,9 @@ struct client {
         uint32_t refusal;
         uint32_t last_mark;      /* ACK or REFUSED */
         uint64_t last_acked_tag; /* whose */
+        struct buf picture;      /* the newest */
+        uint64_t picture_at;
+        unsigned pictures, no_pictures;
 };
 
 _unused_ static void make_spec(struct spawn_spec *s, enum spawn_kind kind, bool tty) {
@@ -271,7 +274,8 @@ _unused_ static struct client client_of(const char *id, int sock) {
                            .wake = -1,
                            .pidfd = -1,
                            .out = BUF_INIT(64 << 20),
-                           .err = BUF_INIT(64 << 20)};
+                           .err = BUF_INIT(64 << 20),
+                           .picture = BUF_INIT(HOLD_SNAPSHOT_MAX)};
 
         memcpy(c.id, id, sizeof c.id);
         return c;
@@ -299,6 +303,21 @@ _unused_ static struct client run_python(const char *source, bool tty) {
         make_spec(&s, SPAWN_RUN, tty);
         assert_int_equal(open_session(&s, source, NULL, 0, &c), 0);
         return c;
+}
+
+static void hear_picture(struct client *c, const struct hold_mark *m, int fd) {
+        off_t n = lseek(fd, 0, SEEK_END);
+
+        assert_int_equal(fcntl(fd, F_GET_SEALS),
+                         F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
+        assert_true(n > 0 && n <= (off_t)HOLD_SNAPSHOT_MAX);
+        buf_clear(&c->picture);
+        assert_int_equal(buf_reserve(&c->picture, (size_t)n), 0);
+        assert_int_equal(pread(fd, c->picture.data, (size_t)n, 0), n);
+        c->picture.n = (size_t)n;
+        c->picture_at = m->offset;
+        c->pictures++;
+        fd_close(fd);
 }
 
 _unused_ static void client_hear(struct client *c) {
@@ -360,6 +379,8 @@ _unused_ static void client_hear(struct client *c) {
                 c->counts++;
                 break;
         case HOLD_RESIZED: c->resized++; break;
+        case HOLD_SNAPSHOT: hear_picture(c, (struct hold_mark *)m, fds[0]); break;
+        case HOLD_NO_SNAPSHOT: c->no_pictures++; break;
         default: fail_msg("a message of type %u", head->type);
         }
 }
@@ -471,6 +492,14 @@ _unused_ static void client_ask(struct client *c, char key) {
         client_until(c, c->counts > before);
 }
 
+_unused_ static void client_ask_picture(struct client *c) {
+        unsigned before = c->pictures + c->no_pictures;
+
+        client_send(c, &(struct hold_query){.head.type = HOLD_ASK_SNAPSHOT, .tag = 9},
+                    sizeof(struct hold_query));
+        client_until(c, c->pictures + c->no_pictures > before);
+}
+
 /* As if latchd were gone. */
 _unused_ static void client_lose(struct client *c) {
         c->sock = fd_close(c->sock);
@@ -523,6 +552,7 @@ _unused_ static void client_end(struct client *c) {
         fd_close(c->pidfd);
         buf_done(&c->out);
         buf_done(&c->err);
+        buf_done(&c->picture);
 }
 
 /* ---- what is left ---- */

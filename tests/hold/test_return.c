@@ -97,6 +97,7 @@ static void test_what_latchd_never_says_closes_the_connection(void **state) {
                 {&(struct hold_head){.type = HOLD_RESIZE}, sizeof(struct hold_head)},
                 {&(struct hold_head){.type = HOLD_INPUT}, sizeof(struct hold_head)},
                 {&(struct hold_head){.type = HOLD_HELLO}, sizeof(struct hold_head)},
+                {&(struct hold_head){.type = HOLD_ASK_SNAPSHOT}, sizeof(struct hold_head)},
                 {"x", 1},
                 {large, sizeof large},
         };

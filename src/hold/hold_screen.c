@@ -1,0 +1,82 @@
+/* The contract is in hold/hold_private.h: a terminal's screen, for those who attach when the bytes are gone.
+ *
+ * Nobody looks at most screens: bytes are drawn only when they are about to leave the ring, all that are there at once,
+ * or when somebody asks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "hold/hold_private.h"
+
+static int ready(struct hold_screen *s) {
+        if (!s->vt && s->error == 0)
+                s->error = vt_new(s->cols, s->rows, &s->vt);
+        return s->error;
+}
+
+/* All that was written is in it. */
+static int draw(struct hold *h) {
+        struct hold_screen *s = &h->screen;
+        uint64_t head = ring_writer_head(h->ring);
+        struct iovec pieces[2];
+        int r = ready(s);
+
+        if (r < 0)
+                return r;
+        CHECK(ring_writer_kept(h->ring, s->fed, pieces) == head - s->fed);
+        for (size_t i = 0; i < ELEMENTS(pieces); i++)
+                vt_feed(s->vt, pieces[i].iov_base, pieces[i].iov_len);
+        s->fed = head;
+        return 0;
+}
+
+void hold_screen_spare(struct hold *h, size_t want) {
+        if (h->setup->tty && h->screen.error == 0 &&
+            ring_writer_reaches(h->ring, h->screen.fed, want))
+                (void)draw(h); /* what went wrong is told to who asks */
+}
+
+void hold_screen_resize(struct hold *h) {
+        struct hold_screen *s = &h->screen;
+
+        if (s->fed < ring_writer_head(h->ring) && draw(h) < 0)
+                return;
+        s->cols = h->cols;
+        s->rows = h->rows;
+        if (s->vt)
+                s->error = vt_resize(s->vt, s->cols, s->rows);
+        if (s->error < 0)
+                s->vt = vt_free(s->vt);
+}
+
+static int seal(const struct buf *picture, int *ret_fd) {
+        _cleanup_(fd_closep) int fd = memfd_create("latch-screen", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        if (fd < 0)
+                return -errno;
+        int r = fd_write_all(fd, picture->data, picture->n);
+        if (r < 0)
+                return r;
+        if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+                return -errno;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+int hold_screen_snapshot(struct hold *h, int *ret_fd, uint64_t *ret_offset) {
+        struct buf picture = BUF_INIT(HOLD_SNAPSHOT_MAX);
+        int r = h->setup->tty ? draw(h) : -ENOTTY;
+
+        if (r == 0)
+                r = vt_snapshot(h->screen.vt, &picture);
+        if (r == 0)
+                r = seal(&picture, ret_fd);
+        if (r == 0)
+                *ret_offset = h->screen.fed;
+        buf_done(&picture);
+        return r;
+}
