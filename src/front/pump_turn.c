@@ -6,7 +6,6 @@
  */
 #include "front/pump_private.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,9 +16,8 @@
 #include "session/session.h"
 #include "session/viewer.h"
 
-#define LATCH_HEADER 16u /* of a binary frame of latch.v1 */
-#define ROOM         (FRAMES_HEADER_MAX + LATCH_HEADER)
-#define RAW_CHANNEL  1u /* a raw socket has one */
+#define ROOM        (FRAMES_HEADER_MAX + SOCK_DATA_HEADER)
+#define RAW_CHANNEL 1u /* a raw socket has one */
 
 enum { OP_TEXT = 1, OP_BINARY = 2, OP_PING = 9 };
 
@@ -166,19 +164,14 @@ static void frame_up(struct pump *p, unsigned opcode, unsigned char *start, size
 
 /* What lies at payload becomes a frame of latch.v1. */
 static void add_latch(struct pump *p, unsigned char *payload, const struct viewer_out *o) {
-        uint32_t channel = htole32(o->channel);
-        uint64_t offset = htole64(o->offset);
-        unsigned char *start = payload - LATCH_HEADER;
+        unsigned char *start = payload - SOCK_DATA_HEADER;
 
         if (o->what == VIEWER_TEXT) {
                 frame_up(p, OP_TEXT, payload, o->n);
                 return;
         }
-        memset(start, 0, 4);
-        start[0] = o->kind;
-        memcpy(start + 4, &channel, sizeof channel);
-        memcpy(start + 8, &offset, sizeof offset);
-        frame_up(p, OP_BINARY, start, o->n + LATCH_HEADER);
+        sock_data_header(start, o);
+        frame_up(p, OP_BINARY, start, o->n + SOCK_DATA_HEADER);
 }
 
 /* The same for a socket without words: the exit is the close frame's, once all before it is written. */
@@ -223,7 +216,7 @@ static void take_from(struct pump *p, struct sock *c, struct viewer *v, struct g
                         g->full = true;
                         return;
                 }
-                cap = MIN(room - ROOM, PUMP_FRAME_BYTES - LATCH_HEADER);
+                cap = MIN(room - ROOM, PUMP_FRAME_BYTES - SOCK_DATA_HEADER);
                 if (viewer_take(v, p->scratch + g->at + ROOM, cap, &o) < 0)
                         return; /* its session ends as lost; the exit notice comes with a wake */
                 if (o.what == VIEWER_NOTHING)

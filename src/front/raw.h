@@ -1,8 +1,9 @@
 /* raw.h - /v1/attach: a socket that carries one session's bytes and nothing else.
  *
  * Output is sent as binary frames without a header; every text or binary frame from the client is input. What
- * was written to the socket counts as acknowledged. There are no words on it: the end is a close frame's, and a
- * gap is told by a ping, "gap FROM TO", which terminals never see and scripts may read.
+ * was written to the socket counts as acknowledged. There are no words on it: the end is a close frame's, and what
+ * is no output as it was is told by a ping ahead of it, which terminals never see and scripts may read:
+ * "gap FROM TO", and "snapshot OFFSET LENGTH" of a terminal's reset and picture, behind which output goes on at OFFSET.
  *
  * Threads: the connection's own. Lock: none may be held.
  */

@@ -1,23 +1,27 @@
 /* sock.c - see sock.h. */
 #include "front/sock.h"
 
+#include <endian.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
-#include "base/fd.h"
 #include "front/direct.h"
 #include "front/peer.h"
 #include "front/pump_private.h"
+#include "session/viewer.h"
 
 #define OUTBOX_FRAMES 4096u
 /* What may wait is not queued beyond these: replies have room still. */
 #define OFFER_FRAMES 512u
 #define OFFER_BYTES  (256u << 10)
 
-enum { OP_TEXT = 1 };
+enum { OP_TEXT = 1, OP_BINARY = 2, OP_PING = 9 };
 
 static struct sock *of_port(struct port *p) {
         return CONTAINER_OF(p, struct sock, port);
@@ -37,6 +41,47 @@ static int port_offer_text(struct port *p, const char *json, size_t n) {
         if (r == 0)
                 pump_wake(c->pump, c);
         return r;
+}
+
+void sock_data_header(unsigned char to[SOCK_DATA_HEADER], const struct viewer_out *o) {
+        uint32_t channel = htole32(o->channel);
+        uint64_t offset = htole64(o->offset);
+
+        memset(to, 0, 4);
+        to[0] = o->kind;
+        memcpy(to + 4, &channel, sizeof channel);
+        memcpy(to + 8, &offset, sizeof offset);
+}
+
+/* What stands before a picture. A raw socket has no words for it: a ping tells who counts, and the terminal is reset. */
+static size_t data_head(struct sock *c, const struct viewer_out *o,
+                        unsigned char to[SOCK_DATA_HEADER]) {
+        static const char reset[] = "\033c";
+        const size_t reset_n = sizeof reset - 1;
+        char words[64];
+
+        if (!c->raw) {
+                sock_data_header(to, o);
+                return SOCK_DATA_HEADER;
+        }
+        int n = snprintf(words, sizeof words, "snapshot %" PRIu64 " %zu", o->offset,
+                         reset_n + o->n);
+        sock_send(c, OP_PING, words, (size_t)n);
+        memcpy(to, reset, reset_n);
+        return reset_n;
+}
+
+static void port_send_data(struct port *p, const struct viewer_out *o, const void *bytes) {
+        struct buf frame = BUF_INIT(SOCK_DATA_HEADER + o->n);
+        unsigned char head[SOCK_DATA_HEADER];
+        size_t head_n = data_head(of_port(p), o, head);
+
+        if (buf_reserve(&frame, head_n + o->n) == 0 && buf_add(&frame, head, head_n) == 0 &&
+            buf_add(&frame, bytes, o->n) == 0)
+                sock_send(of_port(p), OP_BINARY, frame.data, frame.n);
+        else
+                sock_close(of_port(p), 1013, "the server has no memory for more just now");
+        buf_done(&frame);
 }
 
 static void port_wake(struct port *p) {
@@ -59,6 +104,7 @@ static struct port *port_unref(struct port *p) {
 static const struct port_ops sock_port_ops = {
         .send_text = port_send_text,
         .offer_text = port_offer_text,
+        .send_data = port_send_data,
         .wake = port_wake,
         .ref = port_ref,
         .unref = port_unref,

@@ -1,9 +1,9 @@
 /* attach.c - coming to a session and leaving it: attach, drive, detach.
  *
  * Where replay begins. `since` that is kept: there, and the bytes are the same. `since` that is gone, or none:
- * the channel begins at `since` (or 0), and the first thing it hears is a gap to what is kept; so the reply's
- * offset, the gap and the frames stand end to end. This is what the protocol asks of pipes. Terminals
- * get the same until the holder keeps a screen to make snapshots of; so replay is always "exact" for now.
+ * a terminal's holder is asked for a snapshot of its screen, and the channel begins where that ends. Otherwise, and for
+ * holders that draw none, it begins at `since` (or 0), and the first thing it hears is a gap to what is kept; so the
+ * reply's offset, the gap and the frames stand end to end.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,6 +14,8 @@
 #include "session/port.h"
 #include "session/viewer_private.h"
 
+#define SNAPSHOT_TRIES 3
+
 /* What attach has in hand. */
 struct joining {
         struct session *s;
@@ -21,6 +23,7 @@ struct joining {
         const struct session_join *join;
         struct session_joined *ret;
         struct viewer *old; /* the channel that is replaced */
+        uint64_t since;     /* where its output begins */
         bool gate, resize;  /* the holder is to be told */
 };
 
@@ -62,45 +65,6 @@ static int reserve(struct session *s, const uint8_t *key, struct session_refusal
 static void unreserve(struct session *s) {
         LATCH_GUARD(session, &s->lock);
         s->reserved--;
-}
-
-/* ---- how much input of this key was taken ---- */
-
-static void forget_query_locked(struct session *s, const struct session_query *q)
-        LATCH_MUST_HOLD(session) {
-        for (struct session_query **at = &s->queries; *at; at = &(*at)->next) {
-                if (*at == q) {
-                        *at = q->next;
-                        return;
-                }
-        }
-}
-
-static int await_answer(struct session *s, struct session_query *q, int said) {
-        uint64_t until = clock_mono_ns() + SESSION_WAIT_MS * UINT64_C(1000000);
-        int r = said;
-
-        LATCH_GUARD(session, &s->lock);
-        while (r == 0 && !q->done && !s->holder_gone)
-                r = latch_cond_wait_until(&s->changed, &s->lock, until);
-        forget_query_locked(s, q);
-        return q->done || s->holder_gone || said == -EPIPE ? 0 : r;
-}
-
-int session_ask_input(struct session *s, uint64_t tag, const uint8_t key[HOLD_KEY_BYTES],
-                      uint64_t *ret) {
-        struct hold_query query = {.head.type = HOLD_QUERY_INPUT, .tag = tag};
-        struct session_query q = {.tag = tag};
-
-        memcpy(query.key, key, sizeof query.key);
-        LATCH_WITH(session, &s->lock) {
-                q.next = s->queries;
-                s->queries = &q;
-        }
-        int r = await_answer(s, &q, session_say(s, &query, sizeof query));
-        if (r == 0)
-                *ret = q.offset;
-        return r;
 }
 
 /* ---- taking the seat ---- */
@@ -175,7 +139,7 @@ static void size_locked(struct joining *j) LATCH_MUST_HOLD(session) {
  * that was sent before find it. -EPIPE its socket went meanwhile; -EINVAL. */
 static int sit_locked(struct joining *j, struct crowd *c) LATCH_MUST_HOLD(session) {
         struct session *s = j->s;
-        uint64_t since = j->join->has_since ? j->join->since : 0;
+        uint64_t since = j->since;
         uint64_t tail, head;
         int r = bounds_locked(s, since, &tail, &head);
 
@@ -204,7 +168,8 @@ static int sit_locked(struct joining *j, struct crowd *c) LATCH_MUST_HOLD(sessio
         *j->ret = (struct session_joined){.channel = j->v->channel,
                                           .offset = since,
                                           .head = head,
-                                          .driver = s->driver == j->v};
+                                          .driver = s->driver == j->v,
+                                          .snapshot = j->v->snapshot.n > 0};
         return 0;
 }
 
@@ -263,6 +228,59 @@ static int say_why(struct session_refusal *no, int r, const struct session_join 
         return r;
 }
 
+/* ---- a snapshot, where the bytes are gone ---- */
+
+/* Whether output from `since` on is not there as it was. */
+static bool is_gone(struct session *s, bool has_since, uint64_t since) {
+        uint64_t tail, head;
+
+        LATCH_GUARD(session, &s->lock);
+        if (!s->draws || s->holder_gone || !s->ring || s->ring_bad)
+                return false;
+        if (bounds_locked(s, since, &tail, &head) < 0 || since > head)
+                return false;
+        return !has_since || since < tail;
+}
+
+static bool has_put_out(struct session *s, uint64_t offset) {
+        uint64_t tail, head;
+
+        LATCH_GUARD(session, &s->lock);
+        return bounds_locked(s, offset, &tail, &head) == 0 && offset <= head;
+}
+
+/* The channel's output begins behind the picture. */
+static int picture_once(struct joining *j) {
+        uint64_t offset;
+
+        buf_clear(&j->v->snapshot);
+        int r = session_ask_snapshot(j->s, j->v->tag, &j->v->snapshot, &offset);
+        if (r == 0 && !has_put_out(j->s, offset))
+                r = -EPROTO;
+        if (r == 0)
+                j->since = offset;
+        return r;
+}
+
+/* Under a flood the output behind a snapshot may be gone before it is here: then a newer one. What remains gone is
+ * told as a gap; all of it, where there is no picture. */
+static int picture(struct joining *j) {
+        uint64_t since = j->since;
+        int r = 0;
+
+        for (int i = 0; r == 0 && i < SNAPSHOT_TRIES; i++) {
+                if (!is_gone(j->s, j->join->has_since || i > 0, j->since))
+                        return 0;
+                r = picture_once(j);
+        }
+        if (r == 0)
+                return 0;
+        buf_clear(&j->v->snapshot);
+        j->since = since;
+        log_event(LOG_WARN, "session.snapshot", LOG_S("session", j->s->about.id), LOG_E(r));
+        return r == -ENOMEM ? r : 0;
+}
+
 static int enter(struct session *s, struct port *p, const struct session_join *join,
                  struct session_joined *ret, const uint8_t *key) {
         _cleanup_(viewer_unrefp) struct viewer *v = NULL;
@@ -280,6 +298,9 @@ static int enter(struct session *s, struct port *p, const struct session_join *j
                         v->ack_offset = input;
         }
         struct joining j = {.s = s, .v = v, .join = join, .ret = ret};
+        j.since = join->has_since ? join->since : 0;
+        if (r == 0)
+                r = picture(&j);
         if (r == 0)
                 r = sit(&j);
         if (r < 0)

@@ -108,13 +108,17 @@ static int hear_input(struct session *s, const struct hold_mark *m, bool refused
         return 0;
 }
 
-static int hear_input_at(struct session *s, const struct hold_mark *m) {
+/* Who asked may wait no more: then nobody takes the answer. */
+static int hear_answer(struct session *s, enum hold_type asked, struct holder_message *m) {
         LATCH_GUARD(session, &s->lock);
         for (struct session_query *q = s->queries; q; q = q->next) {
-                if (q->tag != m->tag)
+                if (q->type != asked || q->tag != m->u.mark.tag || q->done)
                         continue;
-                q->offset = m->offset;
+                q->offset = m->u.mark.offset;
+                q->fd = TAKE_FD(m->fds[0]);
+                q->error = m->u.head.type == HOLD_NO_SNAPSHOT ? -ENODATA : 0;
                 q->done = true;
+                break;
         }
         latch_cond_broadcast(&s->changed);
         return 0;
@@ -222,7 +226,9 @@ static int hear_running(struct session *s, struct holder_message *m) {
         case HOLD_FAILED: return hear_failed(s, &m->u.failed);
         case HOLD_INPUT_ACK: return hear_input(s, &m->u.mark, false);
         case HOLD_INPUT_REFUSED: return hear_input(s, &m->u.mark, true);
-        case HOLD_INPUT_AT: return hear_input_at(s, &m->u.mark);
+        case HOLD_INPUT_AT: return hear_answer(s, HOLD_QUERY_INPUT, m);
+        case HOLD_SNAPSHOT:
+        case HOLD_NO_SNAPSHOT: return hear_answer(s, HOLD_ASK_SNAPSHOT, m);
         case HOLD_RESIZED: return hear_resized(s, &m->u.resize);
         case HOLD_EXIT: return hear_exit(s, &m->u.exit);
         default: return -EPROTO;
@@ -236,7 +242,9 @@ static int hear_ended(struct session *s, struct holder_message *m) {
         case HOLD_STARTED: return session_hear_started(s, m);
         case HOLD_INPUT_ACK: return hear_input(s, &m->u.mark, false);
         case HOLD_INPUT_REFUSED: return hear_input(s, &m->u.mark, true);
-        case HOLD_INPUT_AT: return hear_input_at(s, &m->u.mark);
+        case HOLD_INPUT_AT: return hear_answer(s, HOLD_QUERY_INPUT, m);
+        case HOLD_SNAPSHOT:
+        case HOLD_NO_SNAPSHOT: return hear_answer(s, HOLD_ASK_SNAPSHOT, m);
         case HOLD_RESIZED:
         case HOLD_FAILED:
         case HOLD_EXIT: return 0;

@@ -13,10 +13,10 @@ static bool ends(const char *s, size_t size) {
 static bool well_formed(const struct hold_hello *h) {
         static const char zero[sizeof h->zero];
 
-        return h->version == HOLD_VERSION && ends(h->id, sizeof h->id) &&
-               ends(h->user, sizeof h->user) && ends(h->path, sizeof h->path) &&
-               memcmp(h->zero, zero, sizeof zero) == 0 && h->kind <= SPAWN_REPL && h->tty <= 1 &&
-               (!h->tty || (h->cols > 0 && h->rows > 0));
+        return h->version >= HOLD_VERSION_MIN && h->version <= HOLD_VERSION &&
+               ends(h->id, sizeof h->id) && ends(h->user, sizeof h->user) &&
+               ends(h->path, sizeof h->path) && memcmp(h->zero, zero, sizeof zero) == 0 &&
+               h->kind <= SPAWN_REPL && h->tty <= 1 && (!h->tty || (h->cols > 0 && h->rows > 0));
 }
 
 /* Enough to make a record of, where there is none. */
@@ -58,6 +58,7 @@ int session_greet(struct session *s, struct holder_message *m) {
         LATCH_WITH(session, &s->lock) {
                 s->cols = h->cols;
                 s->rows = h->rows;
+                s->draws = h->tty && h->version >= HOLD_SNAPSHOTS;
         }
         return 0;
 }

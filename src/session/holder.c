@@ -22,6 +22,8 @@ static const struct shape {
         {HOLD_INPUT_AT, sizeof(struct hold_mark), 0},
         {HOLD_EXIT, sizeof(struct hold_exit), 0},
         {HOLD_RESIZED, sizeof(struct hold_resize), 0},
+        {HOLD_SNAPSHOT, sizeof(struct hold_mark), 1},
+        {HOLD_NO_SNAPSHOT, sizeof(struct hold_mark), 0},
 };
 
 static const struct shape *shape_of(uint32_t type) {

@@ -21,6 +21,7 @@
 struct port;
 struct session;
 struct viewer;
+struct viewer_out;
 
 /* Given by front, called under no lock, never block. */
 struct port_ops {
@@ -30,6 +31,8 @@ struct port_ops {
         /* The same for what may wait: 0; -ENOBUFS much waits for this client already, or
          * -ENOMEM: nothing is queued; -EPIPE it is gone. */
         int (*offer_text)(struct port *p, const char *json, size_t n);
+        /* The same, one binary frame: what it is, and its out->n bytes. */
+        void (*send_data)(struct port *p, const struct viewer_out *out, const void *bytes);
         void (*wake)(struct port *p);        /* a viewer of this port may have something to take */
         struct port *(*ref)(struct port *p); /* keeps the connection's memory */
         struct port *(*unref)(struct port *p); /* returns NULL */

@@ -29,6 +29,7 @@ int viewer_new(struct session *s, struct port *port, const uint8_t *key, struct 
         if (!v)
                 return -ENOMEM;
         latch_ref_init(&v->ref);
+        v->snapshot = BUF_INIT(HOLD_SNAPSHOT_MAX);
         v->session = session_ref(s);
         v->port = port->ops->ref(port);
         if (key)
@@ -51,6 +52,7 @@ struct viewer *viewer_ref(struct viewer *v) {
 
 struct viewer *viewer_unref(struct viewer *v) {
         if (v && latch_ref_put(&v->ref)) {
+                buf_done(&v->snapshot);
                 session_unref(v->session);
                 v->port->ops->unref(v->port);
                 free(v);
@@ -62,7 +64,25 @@ uint64_t viewer_stalled_since(const struct viewer *v) {
         return atomic_load_explicit(&v->stalled_since_ns, memory_order_relaxed);
 }
 
+static void send_snapshot(struct viewer *v) {
+        uint64_t offset = 0;
+
+        if (v->snapshot.n == 0)
+                return;
+        LATCH_WITH(session, &v->session->lock)
+                offset = v->acked;
+        v->port->ops->send_data(v->port,
+                                &(struct viewer_out){.what = VIEWER_DATA,
+                                                     .kind = VIEWER_SNAPSHOT,
+                                                     .channel = v->channel,
+                                                     .offset = offset,
+                                                     .n = v->snapshot.n},
+                                v->snapshot.data);
+        buf_done(&v->snapshot);
+}
+
 void viewer_activate(struct viewer *v) {
+        send_snapshot(v);
         LATCH_WITH(session, &v->session->lock)
                 v->active = true;
         v->port->ops->wake(v->port);

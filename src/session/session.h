@@ -113,6 +113,7 @@ struct session_joined {
         uint32_t channel;
         uint64_t offset, head, input_offset;
         bool driver;
+        bool snapshot;         /* one goes ahead of the output: viewer_activate */
         struct viewer *viewer; /* as in session_opened */
 };
 /* 0; -EINVAL since lies beyond the output; -EUSERS no seat (limit_reached, holders) or no channel; -ENOENT

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "auth/auth.h"
+#include "base/buf.h"
 #include "hold/hold_proto.h"
 #include "latch/lock.h"
 #include "pool/pool.h"
@@ -49,9 +50,12 @@ struct session_end {
         uint64_t ended_ms;
 };
 
-/* A question to the holder about a key's input; on the asker's stack, in a list of the session. */
+/* A question to the holder; on the asker's stack, in a list of the session. */
 struct session_query {
+        enum hold_type type; /* HOLD_QUERY_INPUT, HOLD_ASK_SNAPSHOT */
         uint64_t tag, offset;
+        int fd;    /* of a snapshot; the asker's once it is done */
+        int error; /* the holder's word, or 0 */
         bool done;
         struct session_query *next;
 };
@@ -83,6 +87,7 @@ struct session {
         bool watched LATCH_GUARDED_BY(session);  /* the pump has its descriptors */
         bool mute LATCH_GUARDED_BY(session);     /* adopted without a word from its holder */
         bool holder_gone LATCH_GUARDED_BY(session);
+        bool draws LATCH_GUARDED_BY(session);    /* its holder has a screen to show */
         bool ring_bad LATCH_GUARDED_BY(session); /* what is not sent yet will never be */
         bool forget LATCH_GUARDED_BY(session);   /* closed: to be dropped once it ended */
         bool dropped LATCH_GUARDED_BY(session);  /* being dropped, or gone: nobody attaches */
@@ -203,11 +208,15 @@ int session_hear_started(struct session *s, struct holder_message *m);
 _must_use_ int session_watch(struct session *s); /* 0, -errno */
 void session_unwatch(struct session *s);
 
-/* ---- attach.c ---- */
-/* How much input of this key its holder has taken; 0 once it is gone: nobody is left to ask, and then it was the
- * last input, too. tag: nobody else's. 0; -EAGAIN, -ETIMEDOUT it does not answer. */
+/* ---- ask.c: what its holder is asked ---- */
+/* How much input of this key was taken. Nobody is left to ask once the holder is gone: then it was the last, too,
+ * and *ret stays. 0; -ETIMEDOUT, -EAGAIN it does not answer; -errno. */
 _must_use_ int session_ask_input(struct session *s, uint64_t tag, const uint8_t key[HOLD_KEY_BYTES],
                                  uint64_t *ret);
+/* Its screen, after a terminal reset, and where output goes on. 0; -ENODATA the holder is gone, or has none; -EPROTO
+ * what it sent is no snapshot; as above. */
+_must_use_ int session_ask_snapshot(struct session *s, uint64_t tag, struct buf *ret,
+                                    uint64_t *ret_offset);
 
 /* ---- said.c: what is said to its holder ---- */
 /* STOP or FORGET, as holder_tell; what finds no room is owed and sent by sessions_tick. */

@@ -21,6 +21,8 @@ enum viewer_what {
         VIEWER_TEXT, /* a text frame: n bytes of JSON in the caller's buffer (gap, exit) */
 };
 
+#define VIEWER_SNAPSHOT 5u /* a kind of the wire's that is not the ring's */
+
 struct viewer_out {
         enum viewer_what what;
         uint8_t kind; /* the wire's */
@@ -40,7 +42,8 @@ _must_use_ int viewer_take(struct viewer *v, void *buf, size_t cap, struct viewe
 /* Bytes wait for this viewer but its window is shut, since when (clock_mono_ns), else 0: "no progress". */
 uint64_t viewer_stalled_since(const struct viewer *v);
 
-/* The reply that names its channel is queued: from now on it is heard. Until then it gives nothing. */
+/* The reply that names its channel is queued: from now on it is heard, its snapshot first, if it has one. Until then
+ * it gives nothing. */
 void viewer_activate(struct viewer *v);
 
 struct viewer *viewer_ref(struct viewer *v);

@@ -4,61 +4,11 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
 
-import WebSocket from 'ws';
-
 import { Server, startServer, until } from './lib.mjs';
+import { Raw } from './raw.mjs';
 
 const run = { kind: 'run', cols: 80, rows: 24 };
 const shell = { kind: 'shell', cols: 80, rows: 24, env: { PS1: '$ ' } };
-
-// A socket of bytes: all that came, in order; a gap is { from, to } as pings tell it.
-class Raw {
-  static async open(server, who, session, query = '', options = {}) {
-    const r = new Raw(server, who, session, query, options);
-    await r.opened;
-    return r;
-  }
-
-  constructor(server, who, session, query, { headers = {}, protocols = [] } = {}) {
-    this.chunks = [];
-    this.count = 0;
-    this.gaps = [];
-    this.texts = 0;
-    this.ws = new WebSocket(`ws://${server.host}:${server.port}/v1/attach/${session}${query}`, protocols, {
-      headers: { ...(who ? { authorization: `Bearer ${who.token}` } : {}), ...headers },
-      perMessageDeflate: false });
-    this.ws.on('message', (data, binary) => {
-      this.texts += !binary;
-      this.chunks.push(data);
-      this.count += data.length;
-    });
-    this.ws.on('ping', (data) => {
-      const m = /^gap (\d+) (\d+)$/.exec(data.toString());
-      if (m) this.gaps.push({ from: Number(m[1]), to: Number(m[2]), at: this.count });
-    });
-    this.closed = new Promise((resolve) => this.ws.on('close', (code, reason) =>
-      resolve((this.end = { code, reason: reason.toString() }))));
-    this.opened = new Promise((resolve, reject) => {
-      this.ws.on('open', resolve);
-      this.ws.on('unexpected-response', (_, res) => {
-        let body = '';
-        res.on('data', (d) => (body += d));
-        res.on('end', () => reject(Object.assign(new Error(`refused: ${res.statusCode} ${body}`),
-          { status: res.statusCode, error: JSON.parse(body).error })));
-      });
-      this.ws.on('error', reject);
-    });
-  }
-
-  get bytes() { return Buffer.concat(this.chunks); }
-  get text() { return this.bytes.toString('utf8'); }
-  type(data) { this.ws.send(data); }
-  pause() { this.ws._socket.pause(); }
-  resume() { this.ws._socket.resume(); }
-  waitText(wanted) {
-    return until(() => this.text.includes(wanted), { timeout: 15000, what: `${wanted}; it has ${JSON.stringify(this.text.slice(-500))}` });
-  }
-}
 
 const refusal = (server, who, session, query) =>
   Raw.open(server, who, session, query).then(() => assert.fail('it was let in'), (e) => [e.status, e.error?.code]);
@@ -80,7 +30,7 @@ after(() => server.destroy());
 
 test('what is typed, as text or as bytes, runs in the shell; another subprotocol does not matter', async () => {
   const ch = await c.openSession(shell);
-  const raw = await Raw.open(server, ann, ch.session, '?role=driver', { protocols: [] });
+  const raw = await Raw.open(server, ann, ch.session, '?role=driver&since=0', { protocols: [] });
   await c.waitNotification('session.driver', (p) => p.channel === ch.number && !p.driver);
   raw.type('echo $((6 * 7))text\r');
   await raw.waitText('42text');

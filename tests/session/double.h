@@ -28,6 +28,9 @@ struct double_key {
 struct holder_double {
         char id[RANDOM_ID_CHARS + 1], user[33], path[128];
         bool tty, mute, deaf, ends_on_stop; /* fixed at the start */
+        uint32_t version;                   /* the same; 0: the oldest, which has no screen */
+        /* Answers HOLD_ASK_SNAPSHOT, with the lock held. NULL: it is never to be asked. */
+        void (*draw)(struct holder_double *h, uint64_t tag);
         int listen_fd, conn, wake, data, control;
         int child; /* pid of what stands for the cage's init */
         int pidfd;
@@ -40,7 +43,7 @@ struct holder_double {
         bool ended, forgotten, shut;
         struct hold_exit exit;
         enum hold_type seat; /* the last of GATE and GRACE */
-        unsigned gates, graces, stops, signals, resizes, inputs, forgets;
+        unsigned gates, graces, stops, signals, resizes, inputs, forgets, pictures;
         size_t largest;
         uint32_t last_signal;
         struct double_key keys[DOUBLE_KEYS];
@@ -66,7 +69,7 @@ static void double_wake(struct holder_double *h) {
 
 static void double_hello(struct holder_double *h) {
         struct hold_hello m = {.head.type = HOLD_HELLO,
-                               .version = HOLD_VERSION,
+                               .version = h->version ? h->version : HOLD_VERSION_MIN,
                                .pid = (uint32_t)getpid(),
                                .kind = 0,
                                .tty = h->tty,
@@ -157,6 +160,11 @@ static void double_obey(struct holder_double *h, const char *message, size_t n) 
                 double_say(h, &m, sizeof m, NULL, 0);
                 break;
         }
+        case HOLD_ASK_SNAPSHOT:
+                CHECK(h->draw);
+                h->pictures++;
+                h->draw(h, query->tag);
+                break;
         case HOLD_SIGNAL:
                 h->signals++;
                 h->last_signal = ((const struct hold_signal *)(const void *)message)->signal;

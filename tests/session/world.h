@@ -45,7 +45,7 @@
 /* ---- clients ---- */
 
 struct channel { /* what a client knows of one */
-        struct buf out, err, display;
+        struct buf out, err, display, picture;
         uint64_t next; /* where the next byte must stand */
         uint64_t acked;
         unsigned gaps, exits, driver_notices, resized, viewer_notices;
@@ -237,8 +237,26 @@ static void client_data(struct client *c, const struct viewer_out *o, const char
                 (void)!sessions_ack(world.sessions, &c->port, o->channel, ack);
 }
 
-static const struct port_ops client_ops = {
-        .send_text = client_text, .wake = client_wake, .ref = client_ref, .unref = client_unref};
+/* A snapshot: ahead of all output, where that goes on. */
+static void client_snapshot(struct port *p, const struct viewer_out *o, const void *bytes) {
+        struct client *c = CONTAINER_OF(p, struct client, port);
+
+        LATCH_WITH(outbox, &c->lock) {
+                struct channel *ch = channel_locked(c, o->channel);
+                if (o->kind != VIEWER_SNAPSHOT || ch->picture.n > 0 || o->offset != ch->next)
+                        WRONG(c, "a snapshot of kind %d at %llu", o->kind,
+                              (unsigned long long)o->offset);
+                if (buf_add(&ch->picture, bytes, o->n) < 0)
+                        WRONG(c, "too large a snapshot");
+                latch_cond_broadcast(&c->more);
+        }
+}
+
+static const struct port_ops client_ops = {.send_text = client_text,
+                                           .send_data = client_snapshot,
+                                           .wake = client_wake,
+                                           .ref = client_ref,
+                                           .unref = client_unref};
 
 /* ---- the pump ---- */
 
@@ -496,6 +514,7 @@ _unused_ static void client_free(struct client *c) {
                         buf_done(&c->channels[i].out);
                         buf_done(&c->channels[i].err);
                         buf_done(&c->channels[i].display);
+                        buf_done(&c->channels[i].picture);
                 }
                 free(c->channels);
         }
@@ -513,6 +532,7 @@ _unused_ static void client_learns(struct client *c, uint32_t channel, uint64_t 
                 struct channel *ch = &c->channels[channel];
                 ch->known = true;
                 ch->out.limit = ch->err.limit = ch->display.limit = FRAMES_MAX;
+                ch->picture.limit = FRAMES_MAX;
                 ch->next = ch->acked = offset;
         }
 }
