@@ -30,6 +30,11 @@ static inline int give(json_t *made, json_t **ret) {
         return made ? 0 : -ENOMEM;
 }
 
+/* watching.c: may whoever asks attach to this session? Somebody else's: only to watch, and it is on record. 0;
+ * -errno and the words. */
+_must_use_ int watching_judge(struct rpc_request *r, struct session_join *join);
+json_t *watching_json(struct session *s); /* [{"name","role"}]; NULL: no memory */
+
 /* Adds the methods of one group, with deps for their context, for this role and those above it unless a method
  * asks for more. 0, -ENOMEM. */
 _must_use_ int api_group(struct rpc *rpc, const struct rpc_method *methods, size_t n,

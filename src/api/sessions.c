@@ -277,10 +277,12 @@ static int read_role(struct rpc_request *r, enum session_role *ret) {
 }
 
 static int attach_reply(struct rpc_request *r, const struct session_joined *joined, json_t **ret) {
-        *ret = json_pack("{s:I, s:I, s:I, s:s, s:I, s:b}", "channel", (json_int_t)joined->channel,
-                         "offset", (json_int_t)joined->offset, "head", (json_int_t)joined->head,
-                         "replay", joined->snapshot ? "snapshot" : "exact", "input_offset",
-                         (json_int_t)joined->input_offset, "driver", (int)joined->driver);
+        *ret = json_pack("{s:I, s:I, s:I, s:s, s:I, s:b, s:o}", "channel",
+                         (json_int_t)joined->channel, "offset", (json_int_t)joined->offset, "head",
+                         (json_int_t)joined->head, "replay",
+                         joined->snapshot ? "snapshot" : "exact", "input_offset",
+                         (json_int_t)joined->input_offset, "driver", (int)joined->driver,
+                         "watchers", watching_json(r->session));
         if (!*ret) {
                 int e = session_detach(r->session, r->port, joined->channel);
                 viewer_unref(joined->viewer);
@@ -302,6 +304,8 @@ static int do_attach(struct rpc_request *r, json_t **ret) {
         struct session_refusal no = {0};
         int e = read_role(r, &join.role);
 
+        if (e == 0)
+                e = watching_judge(r, &join);
         if (e < 0)
                 return e;
         e = session_attach(r->session, r->port, &join, &joined, &no);
@@ -404,6 +408,7 @@ static const struct rpc_method methods[] = {
          .handle = do_open},
         {.name = "session.attach",
          .order = RPC_BY_SESSION,
+         .others = true,
          .params = {{"session", 's', true},
                     {"since", 'i', false},
                     {"role", 's', false},

@@ -30,9 +30,9 @@ struct audit;
                 "auth.refused",    /* no or no valid identity, a failed sign-in */                 \
                 "request.refused", /* not allowed, too many, too much: object says what */         \
                 "session.run", "session.shell", "session.repl", "session.end_other",               \
-                "session.type_other", "session.attach_other", "fs.write", "fs.upload", "fs.mkdir", \
-                "fs.remove", "fs.rename", "fs.archive", "admin.user_add", "admin.user_role",       \
-                "admin.user_password", "admin.user_link", "admin.user_disable",                    \
+                "session.type_other", "session.attach_other", "session.watch", "fs.write",         \
+                "fs.upload", "fs.mkdir", "fs.remove", "fs.rename", "fs.archive", "admin.user_add", \
+                "admin.user_role", "admin.user_password", "admin.user_link", "admin.user_disable", \
                 "admin.user_enable", "admin.user_delete", "admin.user_purge",                      \
                 "admin.user_sign_out", "admin.user_import", "admin.course_add",                    \
                 "admin.course_remove", "admin.course_teacher", "admin.settings", "admin.stop",     \

@@ -191,8 +191,11 @@ static int find_session(struct rpc *rpc, struct port *port, const struct rpc_met
         const char *id = json_string_value(json_object_get(params, "session"));
         json_int_t channel = json_integer_value(json_object_get(params, "channel"));
 
+        struct account *account = port->identity->account;
+        bool any = m->others && atomic_load(&account->role) >= ROLE_TEACHER;
+
         if (m->order == RPC_BY_SESSION)
-                *ret = sessions_find(rpc->sessions, port->identity->account, id);
+                *ret = sessions_find(rpc->sessions, any ? NULL : account, id);
         else if (m->order == RPC_BY_CHANNEL)
                 *ret = channel <= UINT32_MAX ? port_session(port, (uint32_t)channel) : NULL;
         if (m->order == RPC_ANY || *ret)

@@ -62,6 +62,7 @@ struct rpc_method {
         enum role least; /* role that is needed */
         unsigned cost;   /* request units of the user's; 0 counts as 1, only session.ack is free */
         enum rpc_order order;
+        bool others; /* BY_SESSION, asked by a teacher or admin: anybody's is found; the handler judges */
         /* Ends with name NULL; others are refused (-32602). */
         struct rpc_param params[RPC_PARAMS_MAX];
         rpc_handler *handle;

@@ -287,8 +287,10 @@ static int enter(struct session *s, struct port *p, const struct session_join *j
         uint64_t input = 0;
         int r = viewer_new(s, p, key, &v);
 
-        if (r == 0)
+        if (r == 0) {
                 v->raw = join->raw;
+                v->watch = join->watch;
+        }
         if (r == 0 && key)
                 r = session_ask_input(s, v->tag, v->key, &input);
         if (r < 0 && v && session_is_over(s))
@@ -321,7 +323,7 @@ int session_attach(struct session *s, struct port *p, const struct session_join 
         if (r < 0)
                 return r;
         if (request->client)
-                viewer_key(s->account, request->client, key);
+                viewer_key(p->identity->account, request->client, key);
         r = reserve(s, request->client ? key : NULL, ret_no);
         if (r < 0)
                 return r;
@@ -339,6 +341,8 @@ int session_drive(struct session *s, struct port *p, uint32_t channel) {
 
         if (!v || v->session != s)
                 return -ENOENT;
+        if (v->watch)
+                return -EACCES;
         LATCH_WITH(session, &s->lock) {
                 if (v->gone)
                         return -ENOENT;

@@ -98,6 +98,18 @@ static void say_params(struct text *t, const struct notice *n) {
         }
 }
 
+/* As they are now: who came or went since is told of next. */
+static void say_watchers(struct text *t, struct session *s) {
+        struct session_watcher all[SESSION_WATCHERS_MAX];
+        size_t n = session_watchers(s, all);
+
+        say(t, ",\"watchers\":[");
+        for (size_t i = 0; i < n; i++)
+                say(t, "%s{\"name\":\"%s\",\"role\":\"%s\"}", i > 0 ? "," : "", all[i].name,
+                    role_name(all[i].role));
+        say(t, "]");
+}
+
 /* The members that a channel's notices have by the protocol alone: `session` where it stands there. */
 size_t notice_text(const struct viewer *v, const struct notice *n, char *buf, size_t cap) {
         static const char *const methods[] = {
@@ -114,6 +126,8 @@ size_t notice_text(const struct viewer *v, const struct notice *n, char *buf, si
                 say(&t, "\"session\":\"%s\",", v->session->about.id);
         say(&t, "\"channel\":%" PRIu32, v->channel);
         say_params(&t, n);
+        if (n->what == NOTICE_VIEWERS)
+                say_watchers(&t, v->session);
         say(&t, "}}");
         return t.n;
 }

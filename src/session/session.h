@@ -108,6 +108,7 @@ struct session_join {
         unsigned cols, rows; /* 0: not said; counts only for who drives */
         const char *client;  /* NULL: a fresh key */
         bool raw;            /* its input comes by typing.h */
+        bool watch;          /* by somebody else, who only looks: never drives; role is VIEWER */
 };
 struct session_joined {
         uint32_t channel;
@@ -123,8 +124,17 @@ _must_use_ int session_attach(struct session *s, struct port *p, const struct se
 /* Whether it has put out that much: then it can be attached to from there. 0; -EINVAL; -ENOENT, -EAGAIN,
  * -ETIMEDOUT as above. */
 _must_use_ int session_reaches(struct session *s, uint64_t since);
-_must_use_ int session_drive(struct session *s, struct port *p, uint32_t channel);  /* 0, -ENOENT */
+/* 0, -ENOENT; -EACCES it only looks. */
+_must_use_ int session_drive(struct session *s, struct port *p, uint32_t channel);
 _must_use_ int session_detach(struct session *s, struct port *p, uint32_t channel); /* 0, -ENOENT */
+
+/* Who is there and is not the owner, for the owner and everybody else there; the first SESSION_WATCHERS_MAX. */
+#define SESSION_WATCHERS_MAX 16u
+struct session_watcher {
+        char name[USER_NAME_MAX + 1]; /* "": whoever runs the server, by latchctl */
+        enum role role;
+};
+size_t session_watchers(struct session *s, struct session_watcher ret[SESSION_WATCHERS_MAX]);
 
 /* ---- control ---- */
 /* From who does not drive: changes nothing. The size as it is then. 0; -ENOENT no such channel; -ENODEV no

@@ -33,6 +33,7 @@ struct viewer {
         uint8_t key[HOLD_KEY_BYTES]; /* fixed: whose input this is */
         uint64_t attached_ns;        /* fixed */
         bool raw;                    /* fixed: its input is typing.h's, which hears of it */
+        bool watch;                  /* fixed: somebody else's, who never drives */
         struct buf snapshot;         /* of the thread that attaches it, until it is active */
         _Atomic uint64_t stalled_since_ns;
 

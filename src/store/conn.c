@@ -87,6 +87,7 @@ static const char *const sql[STATEMENT_COUNT] = {
                 "INSERT OR IGNORE INTO course_teachers (course, user_id) VALUES (?1, ?2)",
         [STATEMENT_TEACHER_REMOVE] =
                 "DELETE FROM course_teachers WHERE course = ?1 AND user_id = ?2",
+        [STATEMENT_TEACHER_ANY] = "SELECT 1 FROM course_teachers WHERE user_id = ?1 LIMIT 1",
         [STATEMENT_TEACHER_GET] =
                 "SELECT 1 FROM course_teachers WHERE course = ?1 AND user_id = ?2",
         [STATEMENT_AUDIT_BEGIN_AT] = "UPDATE audit_start SET seq = ?1, hash = ?2",

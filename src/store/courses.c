@@ -58,6 +58,18 @@ int store_course_teaches(struct store *s, const char *course, int64_t user_id) {
         return r < 0 ? r : r > 0 ? 0 : -ENOENT;
 }
 
+int store_course_teaches_any(struct store *s, int64_t user_id) {
+        _cleanup_(conn_putp) struct conn *c = NULL;
+        _cleanup_(statement_resetp) sqlite3_stmt *st = NULL;
+        int r = conn_take(s, &c);
+
+        if (r == 0)
+                r = statement_bind(c, STATEMENT_TEACHER_ANY, &st, "i", user_id);
+        if (r == 0)
+                r = statement_step(st);
+        return r < 0 ? r : r > 0 ? 0 : -ENOENT;
+}
+
 static int read_course(sqlite3_stmt *st, struct store_course *ret) {
         struct store_course c = {0};
         int r = column_text(st, 0, c.name, sizeof c.name);

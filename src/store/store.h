@@ -95,7 +95,9 @@ _must_use_ int store_course_add(struct store *s, const char *name); /* -EEXIST *
 _must_use_ int store_course_set_teacher(struct store *s, const char *course, int64_t user_id,
                                         bool teaches); /* -ENOENT no such course; else as asked */
 _must_use_ int store_course_teaches(struct store *s, const char *course,
-                                    int64_t user_id); /* -ENOENT: no */
+                                    int64_t user_id);                      /* -ENOENT: no */
+_must_use_ int store_course_teaches_any(struct store *s, int64_t user_id); /* -ENOENT no course */
+
 struct store_course {
         char name[COURSE_NAME_MAX + 1];
         char teacher[USER_NAME_MAX + 1]; /* "" none */

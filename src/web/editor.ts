@@ -399,6 +399,7 @@ export function emptyEditor(newFile: () => void): HTMLElement {
                                 ['Ctrl Enter', 'run'],
                                 ['Ctrl .', 'stop'],
                                 ['Ctrl F', 'find'],
+                                ['Ctrl Shift `', 'new terminal'],
                                 ['F6', 'next part of the page'],
                         ].flatMap(([key, what]) => [
                                 h('dt', {}, ...key!.split(' ').map((k) => h('kbd', {}, k))),

@@ -6,7 +6,7 @@ import { ask, menu, toast } from './dialog';
 import { h, icon, iconButton, mark } from './dom';
 import { Editor, emptyEditor } from './editor';
 import { Files } from './files';
-import { Runner } from './runner';
+import { Runner, type Listed } from './runner';
 import { maybeSignedIn, rememberSignedIn, signIn, signInByLink, takeLink } from './signin';
 import { Socket, type SocketState } from './socket';
 import { splitter } from './splitter';
@@ -62,7 +62,7 @@ class App {
                         {
                                 save: () => void this.editor.save(),
                                 run: () => run(),
-                                stop: () => void this.runner.stop(),
+                                stop: () => this.stopRun(),
                                 shown: (path) => this.tree.mark(path),
                                 changed: () => this.draw(),
                         },
@@ -90,7 +90,7 @@ class App {
                                 type: 'button',
                                 class: 'button stop-button',
                                 title: 'Stop the program (Ctrl-.)',
-                                onclick: () => void this.runner.stop(),
+                                onclick: () => this.stopRun(),
                         },
                         icon('stop'),
                         'Stop',
@@ -124,6 +124,17 @@ class App {
                                                                 label: `Sign out ${this.user.name}`,
                                                                 run: () => void this.leave(),
                                                         },
+                                                        ...(this.user.role === 'student'
+                                                                ? []
+                                                                : [
+                                                                          {
+                                                                                  label: 'Watch a session…',
+                                                                                  run: () =>
+                                                                                          void this.pickWatched(
+                                                                                                  account,
+                                                                                          ),
+                                                                          },
+                                                                  ]),
                                                 ],
                                                 account,
                                         );
@@ -140,7 +151,7 @@ class App {
                 right.append(
                         this.editor.element,
                         splitter(right, {
-                                label: 'Height of the runs',
+                                label: 'Height of the runs and terminals',
                                 key: 'latch.panel',
                                 axis: 'y',
                                 property: '--panel',
@@ -232,9 +243,16 @@ class App {
                         return;
                 if (e.key === 's') void this.editor.save();
                 else if (e.key === 'Enter') this.runButton.click();
-                else if (e.key === '.') void this.runner.stop();
+                else if (e.key === '.') this.stopRun();
+                else if (e.code === 'Backquote' && e.shiftKey) void this.runner.terminal();
+                else if (e.code === 'Backquote') this.runner.showTerminal();
                 else return;
                 e.preventDefault();
+        }
+
+        // A shell is closed by its tab.
+        private stopRun(): void {
+                if (this.runner.shown?.about.kind === 'run') void this.runner.stop();
         }
 
         // The editor and the terminal keep Tab for themselves: F6 goes round.
@@ -310,6 +328,27 @@ class App {
                 this.draw();
         }
 
+        // What others have open, for who may look.
+        private async pickWatched(back: HTMLElement): Promise<void> {
+                const all = await this.socket
+                        .request<Listed[]>('session.list', { all: true })
+                        .catch((e) => (toast(wordsOfError(e)), [] as Listed[]));
+                const living = all.filter(
+                        (s) => s.owner !== this.user.name && s.state === 'running',
+                );
+                if (!living.length) return toast('Nobody else has anything open.', 'plain');
+                const box = back.getBoundingClientRect();
+                menu(
+                        box.right - 280,
+                        box.bottom + 4,
+                        living.slice(0, 40).map((s) => ({
+                                label: `${s.owner}: ${s.path ? baseName(s.path) : s.title}`,
+                                run: () => void this.runner.watch(s),
+                        })),
+                        back,
+                );
+        }
+
         private async signInAgain(): Promise<void> {
                 const user = await signIn({ name: this.user.name, problem: this.whyOut });
                 this.whyOut = '';
@@ -377,7 +416,9 @@ class App {
                 document.title = path ? `${unsaved ? '● ' : ''}${baseName(path)} · Latch` : 'Latch';
                 const online = this.socket.state === 'open';
                 this.runButton.disabled = !path || !online;
-                this.stopButton.disabled = !online || this.runner.shown?.state !== 'running';
+                this.stopButton.disabled = !online || this.runner.shown?.state !== 'running' ||
+                        this.runner.shown.about.kind !== 'run' ||
+                        !!this.runner.shown.about.owner;
                 if (this.reopened)
                         sessionStorage.setItem(
                                 OPEN,

@@ -1,8 +1,9 @@
-// run.ts - one run of a file: its session, its terminal, and what there is to say of it.
+// run.ts - one tab of the panel: a run of a file, or a shell; its session, its terminal, and what there is to say of it.
 
-import { h } from './dom';
+import { h, say } from './dom';
+import { FindBar } from './find';
 import { Kind, type Socket } from './socket';
-import { Stream, type Exit, type Sink } from './stream';
+import { Stream, type Exit, type Sink, type Watcher } from './stream';
 import { Terminal } from './terminal';
 import { baseName, bytes, duration, wordsOfExit } from './words';
 
@@ -11,6 +12,14 @@ export type RunState = 'starting' | 'running' | 'stopping' | 'ended' | 'failed';
 export interface RunEvents {
         changed(run: Run): void;
         ended(run: Run): void;
+}
+
+// What a tab shows. owner: somebody else's, only looked at.
+export interface About {
+        kind: 'run' | 'shell';
+        path: string; // of a run's file, else ''
+        name: string;
+        owner?: string;
 }
 
 // "aside": another window drives it, its output is seen here.
@@ -31,20 +40,48 @@ export class Run implements Sink {
         exit_: Exit | undefined;
         problem = '';
         started_ms = Date.now();
+        title = ''; // as the program says
+        rang = false; // and nobody has looked since
+        others: Watcher[] = [];
+        readonly find: FindBar;
 
         constructor(
                 parent: HTMLElement,
                 readonly key: string,
-                readonly path: string,
+                readonly about: About,
                 private readonly events: RunEvents,
         ) {
                 parent.append(this.element);
+                this.element.setAttribute('aria-label', this.name);
                 this.terminal = new Terminal(
                         this.element,
-                        `Output of ${baseName(path)}, and its input`,
+                        about.kind === 'run'
+                                ? `Output of ${this.name}, and its input`
+                                : this.name,
                 );
+                this.find = new FindBar(this.element, this.terminal);
                 this.terminal.ontype = (b) => this.typed(b);
                 this.terminal.onresize = (cols, rows) => this.stream?.resize(cols, rows);
+                this.terminal.onfind = () => this.find.open();
+                this.terminal.ontitle = (title) => {
+                        this.title = title.slice(0, 200);
+                        events.changed(this);
+                };
+                this.terminal.onbell = () => {
+                        this.rang = true;
+                        events.changed(this);
+                };
+                if (about.owner) this.terminal.readOnly = true;
+        }
+
+        get path(): string {
+                return this.about.path;
+        }
+
+        get name(): string {
+                const { kind, path, name, owner } = this.about;
+                const own = kind === 'run' ? baseName(path) : name;
+                return owner ? `${owner}: ${own}` : own;
         }
 
         get session(): string | undefined {
@@ -61,6 +98,7 @@ export class Run implements Sink {
 
         bind(socket: Socket, session: string, client: string): Stream {
                 this.stream = new Stream(socket, session, client, this);
+                if (this.about.owner) this.stream.driver = false;
                 this.become('running');
                 return this.stream;
         }
@@ -79,6 +117,7 @@ export class Run implements Sink {
 
         status(): Status {
                 const aside = !!this.stream && !this.stream.driver && this.alive;
+                const shell = this.about.kind === 'shell';
                 const since = Date.now() - this.started_ms;
                 switch (this.state) {
                         case 'starting':
@@ -86,9 +125,9 @@ export class Run implements Sink {
                         case 'running':
                                 return {
                                         tone: 'busy',
-                                        text: 'Running',
+                                        text: shell ? 'Open' : 'Running',
                                         figures:
-                                                since < 1000
+                                                shell || since < 1000
                                                         ? ''
                                                         : duration(since - (since % 1000)),
                                         aside,
@@ -114,11 +153,8 @@ export class Run implements Sink {
         // Sink:
 
         output(kind: number, b: Uint8Array, done: () => void): void {
-                this.terminal.write(kind === Kind.snapshot ? Kind.output : kind, b, done);
-        }
-
-        reset(): void {
-                this.terminal.reset();
+                if (kind === Kind.snapshot) this.terminal.redraw(b, done);
+                else this.terminal.write(kind, b, done);
         }
 
         replaying(on: boolean): void {
@@ -131,7 +167,20 @@ export class Run implements Sink {
                 );
         }
 
-        driver(): void {
+        driver(driver: boolean): void {
+                if (this.alive) this.terminal.readOnly = !driver;
+                this.events.changed(this);
+        }
+
+        resized(cols: number, rows: number): void {
+                this.terminal.hold(cols, rows);
+        }
+
+        watchers(watchers: Watcher[]): void {
+                const come = watchers.filter((w) => !this.others.some((o) => o.name === w.name));
+                this.others = watchers;
+                if (come.length && !this.about.owner)
+                        say(`${this.name}: ${come.map(nameOfWatcher).join(', ')} watching`);
                 this.events.changed(this);
         }
 
@@ -159,10 +208,15 @@ export class Run implements Sink {
         }
 
         private typed(b: Uint8Array): void {
+                if (!this.stream?.driver) return;
                 for (let i = 0; i < b.length; i += BAR_MAX)
                         if (this.stream && !this.stream.type(b.subarray(i, i + BAR_MAX)))
                                 return this.inputLost(
                                         'The program has not read what was typed before; the rest was left out.',
                                 );
         }
+}
+
+export function nameOfWatcher(w: Watcher): string {
+        return w.name || 'whoever runs the server';
 }

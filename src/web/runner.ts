@@ -1,16 +1,19 @@
-// runner.ts - the panel of runs: starting, stopping, taking up again after a break or a reload.
+// runner.ts - the panel of runs and terminals: starting, stopping, taking up again after a break or a reload.
 
 import { ask, toast } from './dialog';
-import { h, icon, say } from './dom';
-import { Run, type RunEvents } from './run';
+import { h, icon, iconButton, say } from './dom';
+import { Run, type About, type RunEvents } from './run';
 import { RpcError, type Socket } from './socket';
+import { statusLine } from './status';
 import { isGone, type Exit, type Stream } from './stream';
 import { Tabs } from './tabs';
-import { baseName, wordsOfError } from './words';
+import { wordsOfError } from './words';
 
-interface Listed {
+export interface Listed {
         session: string;
         kind: string;
+        owner: string;
+        title: string;
         state: string;
         path?: string;
         started?: number;
@@ -26,6 +29,12 @@ export interface RunnerEvents {
 const STORED = 'latch.runs';
 const KEPT_MAX = 12;
 
+const alive = (s: Listed) => s.state !== 'ended' && s.state !== 'lost';
+const aboutOf = (s: Listed): About =>
+        s.kind === 'run'
+                ? { kind: 'run', path: s.path ?? '', name: '' }
+                : { kind: 'shell', path: '', name: s.title || s.kind };
+
 export class Runner implements RunEvents {
         readonly element: HTMLElement;
         private readonly runs: Run[] = [];
@@ -35,6 +44,9 @@ export class Runner implements RunEvents {
         private readonly status = h('footer', { class: 'run-status' });
         private readonly empty: HTMLElement;
         private readonly tabs: Tabs;
+        private readonly findButton = iconButton('find', 'Find in the terminal (Ctrl-Shift-F)', () =>
+                this.current?.find.open(),
+        );
         private restored = false;
         private count = 0;
 
@@ -43,7 +55,7 @@ export class Runner implements RunEvents {
                 private readonly client: string,
                 private readonly events_: RunnerEvents,
         ) {
-                this.tabs = new Tabs('Runs', {
+                this.tabs = new Tabs('Runs and terminals', {
                         pick: (key) => this.show(this.runs.find((r) => r.key === key)),
                         close: (key) => void this.close(key),
                 });
@@ -56,12 +68,33 @@ export class Runner implements RunEvents {
                                 {},
                                 'What your program prints appears here, and what it asks is answered here.',
                         ),
+                        h(
+                                'button',
+                                {
+                                        type: 'button',
+                                        class: 'button',
+                                        title: 'Ctrl-Shift-`',
+                                        onclick: () => void this.terminal(),
+                                },
+                                icon('terminal'),
+                                'Open a terminal',
+                        ),
                 );
                 this.body.append(this.empty);
                 this.element = h(
                         'section',
-                        { class: 'panel', 'aria-label': 'Runs' },
-                        this.tabs.element,
+                        { class: 'panel', 'aria-label': 'Runs and terminals' },
+                        h(
+                                'div',
+                                { class: 'panel-head' },
+                                this.tabs.element,
+                                this.findButton,
+                                iconButton(
+                                        'plus',
+                                        'New terminal (Ctrl-Shift-`)',
+                                        () => void this.terminal(),
+                                ),
+                        ),
                         this.body,
                         this.status,
                 );
@@ -83,6 +116,38 @@ export class Runner implements RunEvents {
                 const living = this.living(path);
                 if (living?.session) return this.busy(path, living.session);
                 await this.start(path);
+        }
+
+        // A shell in a tab of its own; or in the place of one that has ended.
+        async terminal(name = this.freeName()): Promise<void> {
+                const run = this.add({ kind: 'shell', path: '', name });
+                try {
+                        await this.begin(run, { kind: 'shell', title: name });
+                } catch (e) {
+                        if (e instanceof RpcError && e.code === 'disconnected')
+                                return (this.forget(run), toast(wordsOfError(e)));
+                        run.fail(`It was not opened. ${wordsOfError(e)}`);
+                }
+        }
+
+        // Shows a terminal; opens one if there is none.
+        showTerminal(): void {
+                const shells = this.runs.filter((r) => r.about.kind === 'shell' && r.alive);
+                const run = shells[(shells.indexOf(this.current!) + 1) % shells.length];
+                if (!run) return void this.terminal();
+                this.show(run);
+                run.terminal.focus();
+        }
+
+        // Somebody else's session, to look at.
+        async watch(s: Listed): Promise<void> {
+                let run = this.runs.find((r) => r.session === s.session);
+                if (!run) {
+                        run = this.add({ ...aboutOf(s), owner: s.owner });
+                        run.bind(this.socket, s.session, this.client);
+                        await this.attach(run);
+                }
+                this.show(run);
         }
 
         async stop(run = this.current): Promise<void> {
@@ -120,6 +185,10 @@ export class Runner implements RunEvents {
                                 return stream?.setDriver(
                                         p.driver === true || p.driver === p.channel,
                                 );
+                        case 'session.resized':
+                                return stream?.resized(p.cols, p.rows);
+                        case 'session.viewers':
+                                return stream?.watchers(p.watchers ?? []);
                 }
         }
 
@@ -149,40 +218,25 @@ export class Runner implements RunEvents {
         }
 
         ended(run: Run): void {
-                say(`${baseName(run.path)}: ${run.status().text}`);
+                say(`${run.name}: ${run.status().text}`);
                 this.events_.ended();
                 this.changed(run);
         }
 
         // What this tab had open, and what runs where nobody looks.
         private ours(s: Listed, stored: string[]): boolean {
-                const alive = s.state !== 'ended' && s.state !== 'lost';
                 return (
-                        s.kind === 'run' &&
-                        (stored.includes(s.session) || (alive && s.viewers === 0))
+                        (s.kind === 'run' || s.kind === 'shell') &&
+                        (stored.includes(s.session) || (alive(s) && s.viewers === 0))
                 );
         }
 
         private async start(path: string): Promise<void> {
                 for (const r of this.runs.filter((o) => o.path === path && !o.alive))
                         this.forget(r);
-                const run = this.add(path);
+                const run = this.add({ kind: 'run', path, name: '' });
                 try {
-                        const r = await this.socket.request<{
-                                session: string;
-                                channel: number;
-                                driver: boolean;
-                        }>('session.open', {
-                                kind: 'run',
-                                path,
-                                tty: true,
-                                client: this.client,
-                                ...run.size(),
-                        });
-                        const stream = run.bind(this.socket, r.session, this.client);
-                        stream.opened(r.channel, r.driver);
-                        this.channels.set(r.channel, stream);
-                        this.store();
+                        await this.begin(run, { kind: 'run', path, tty: true });
                 } catch (e) {
                         const other =
                                 e instanceof RpcError && e.code === 'busy'
@@ -199,11 +253,33 @@ export class Runner implements RunEvents {
                 }
         }
 
+        private async begin(run: Run, what: object): Promise<void> {
+                const r = await this.socket.request<{
+                        session: string;
+                        channel: number;
+                        driver: boolean;
+                }>('session.open', { ...what, client: this.client, ...run.size() });
+                const stream = run.bind(this.socket, r.session, this.client);
+                stream.opened(r.channel, r.driver);
+                this.channels.set(r.channel, stream);
+                this.store();
+        }
+
+        private freeName(): string {
+                for (let n = 1; ; n++)
+                        if (!this.runs.some((r) => r.about.name === `Terminal ${n}`))
+                                return `Terminal ${n}`;
+        }
+
+        private async again(run: Run): Promise<void> {
+                this.forget(run);
+                await this.terminal(run.about.name);
+        }
+
         // One run of a file at a time: show the one there is, or let it make way.
         private async busy(path: string, session: string): Promise<void> {
-                const name = baseName(path);
                 const what = await ask(
-                        `${name} is running already`,
+                        `${path.slice(path.lastIndexOf('/') + 1)} is running already`,
                         'A file has one run at a time.',
                         [
                                 { label: 'Cancel', value: 'no' },
@@ -214,7 +290,7 @@ export class Runner implements RunEvents {
                 if (what !== 'show' && what !== 'again') return;
                 let run = this.runs.find((r) => r.session === session);
                 if (!run) {
-                        run = this.add(path);
+                        run = this.add({ kind: 'run', path, name: '' });
                         run.bind(this.socket, session, this.client);
                         await this.attach(run);
                         this.store();
@@ -249,22 +325,22 @@ export class Runner implements RunEvents {
                         if (e instanceof RpcError && e.code === 'disconnected') return;
                         run.fail(
                                 isGone(e)
-                                        ? 'The server has forgotten this run.'
+                                        ? 'The server has forgotten it.'
                                         : `It cannot be seen any more. ${wordsOfError(e)}`,
                         );
                 }
         }
 
         private async adopt(s: Listed): Promise<void> {
-                const run = this.add(s.path ?? '');
+                const run = this.add(aboutOf(s));
                 run.started_ms = s.started ? s.started * 1000 : Date.now();
                 run.bind(this.socket, s.session, this.client);
                 await this.attach(run);
                 this.store();
         }
 
-        private add(path: string): Run {
-                const run = new Run(this.body, `run-${++this.count}`, path, this);
+        private add(about: About): Run {
+                const run = new Run(this.body, `run-${++this.count}`, about, this);
                 this.runs.push(run);
                 const old = this.runs.find((r) => !r.alive);
                 if (this.runs.length > KEPT_MAX && old) this.forget(old);
@@ -277,13 +353,20 @@ export class Runner implements RunEvents {
         private async close(key: string): Promise<void> {
                 const run = this.runs.find((r) => r.key === key);
                 if (!run) return;
-                if (run.alive) {
+                const shell = run.about.kind === 'shell';
+                if (run.alive && !run.about.owner) {
                         const yes = await ask(
-                                `Stop ${baseName(run.path)}?`,
-                                'It is running still.',
+                                `${shell ? 'Close' : 'Stop'} ${run.name}?`,
+                                shell
+                                        ? 'What runs in it is ended.'
+                                        : 'It is running still.',
                                 [
                                         { label: 'Cancel', value: false },
-                                        { label: 'Stop it', value: true, tone: 'danger' },
+                                        {
+                                                label: shell ? 'Close it' : 'Stop it',
+                                                value: true,
+                                                tone: 'danger',
+                                        },
                                 ],
                         );
                         if (!yes) return;
@@ -291,20 +374,20 @@ export class Runner implements RunEvents {
                 this.forget(run);
         }
 
-        // Here and on the server, which ends it if need be.
+        // Here and on the server, which ends it if need be. Somebody else's is only left.
         private forget(run: Run): void {
                 const at = this.runs.indexOf(run);
                 if (at < 0) return;
                 this.runs.splice(at, 1);
                 if (run.stream) {
-                        this.channels.delete(run.stream.channel);
-                        this.socket
-                                .request(
-                                        'session.close',
-                                        { session: run.stream.session },
-                                        { again: true },
-                                )
-                                .catch(() => {});
+                        const { channel, session } = run.stream;
+                        this.channels.delete(channel);
+                        const said = run.about.owner
+                                ? channel && !run.stream.ended
+                                        ? this.socket.request('session.detach', { channel })
+                                        : undefined
+                                : this.socket.request('session.close', { session }, { again: true });
+                        said?.catch(() => {});
                 }
                 run.dispose();
                 if (run === this.current) this.show(this.runs[Math.min(at, this.runs.length - 1)]);
@@ -314,6 +397,7 @@ export class Runner implements RunEvents {
 
         private show(run: Run | undefined): void {
                 this.current = run;
+                if (run) run.rang = false;
                 this.draw();
                 run?.terminal.refit();
         }
@@ -321,6 +405,7 @@ export class Runner implements RunEvents {
         private draw(): void {
                 for (const r of this.runs) r.element.hidden = r !== this.current;
                 this.empty.hidden = this.runs.length > 0;
+                this.findButton.hidden = !this.runs.length;
                 this.drawTabs();
                 this.drawStatus();
                 this.events_.changed();
@@ -330,12 +415,13 @@ export class Runner implements RunEvents {
                 this.tabs.set(
                         this.runs.map((r) => {
                                 const s = r.status();
+                                const rang = r.rang && r !== this.current;
                                 return {
                                         key: r.key,
-                                        label: baseName(r.path),
-                                        title: r.path,
-                                        dot: `state ${s.tone}`,
-                                        note: s.text,
+                                        label: r.name,
+                                        title: r.title ? `${r.name}: ${r.title}` : r.path || r.name,
+                                        dot: rang ? 'unsaved' : `state ${s.tone}`,
+                                        note: rang ? 'rang the bell' : s.text,
                                 };
                         }),
                         this.current?.key ?? '',
@@ -346,44 +432,12 @@ export class Runner implements RunEvents {
                 const run = this.current;
                 this.status.hidden = !run;
                 if (!run) return;
-                const s = run.status();
-                this.status.className = `run-status ${s.tone}`;
+                this.status.className = `run-status ${run.status().tone}`;
                 this.status.replaceChildren(
-                        ...[
-                                h(
-                                        'span',
-                                        { class: 'status-mark' },
-                                        icon(
-                                                {
-                                                        busy: 'clock',
-                                                        ok: 'ok',
-                                                        plain: 'stop',
-                                                        bad: 'warn',
-                                                }[s.tone] as 'ok',
-                                        ),
-                                ),
-                                h('span', { class: 'status-text' }, s.text),
-                                s.figures
-                                        ? h('span', { class: 'status-figures' }, s.figures)
-                                        : null,
-                                s.aside
-                                        ? h(
-                                                  'span',
-                                                  { class: 'status-aside' },
-                                                  'This window does not have the keyboard.',
-                                                  h(
-                                                          'button',
-                                                          {
-                                                                  type: 'button',
-                                                                  class: 'button small',
-                                                                  onclick: () =>
-                                                                          void this.drive(run),
-                                                          },
-                                                          'Take it',
-                                                  ),
-                                          )
-                                        : null,
-                        ].filter((e) => e !== null),
+                        ...statusLine(run, {
+                                drive: () => void this.drive(run),
+                                again: () => void this.again(run),
+                        }),
                 );
         }
 
@@ -404,7 +458,12 @@ export class Runner implements RunEvents {
         private store(): void {
                 sessionStorage.setItem(
                         STORED,
-                        JSON.stringify(this.runs.map((r) => r.session).filter(Boolean)),
+                        JSON.stringify(
+                                this.runs
+                                        .filter((r) => !r.about.owner)
+                                        .map((r) => r.session)
+                                        .filter(Boolean),
+                        ),
                 );
         }
 

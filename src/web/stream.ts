@@ -7,6 +7,11 @@
 
 import { Kind, RpcError, type Socket } from './socket';
 
+export interface Watcher {
+        name: string; // "": whoever runs the server
+        role: string;
+}
+
 export interface Exit {
         verdict: string;
         code?: number;
@@ -18,10 +23,11 @@ export interface Exit {
 // acknowledged.
 export interface Sink {
         output(kind: number, bytes: Uint8Array, done: () => void): void;
-        reset(): void; // a snapshot follows
         replaying(on: boolean): void; // bytes written from now on are (not) the past: answer no queries
         gap(bytes: number): void;
         driver(driver: boolean): void;
+        resized(cols: number, rows: number): void; // by whoever drives
+        watchers(watchers: Watcher[]): void; // who is there and does not own it
         inputLost(why: string): void;
         exit(exit: Exit): void; // after all output has been drawn
         size(): { cols: number; rows: number };
@@ -34,6 +40,7 @@ interface Attached {
         replay: 'exact' | 'snapshot';
         input_offset: number;
         driver: boolean;
+        watchers?: Watcher[];
 }
 
 const ACK_BYTES = 32 * 1024;
@@ -86,7 +93,7 @@ export class Stream {
         // frame.
         async attach(
                 bind: (channel: number) => void,
-                role: 'driver' | 'viewer' = 'driver',
+                role: 'driver' | 'viewer' = this.driver ? 'driver' : 'viewer',
         ): Promise<void> {
                 const a = await this.socket.request<Attached>('session.attach', {
                         session: this.session,
@@ -100,10 +107,8 @@ export class Stream {
                 this.head = a.head;
                 this.acked = a.offset;
                 this.setDriver(a.driver);
-                if (a.replay === 'snapshot') {
-                        this.sink.reset();
-                        this.received = a.offset;
-                }
+                this.sink.watchers(a.watchers ?? []);
+                if (a.replay === 'snapshot') this.received = a.offset;
                 this.sink.replaying(this.received < a.head);
                 this.inputFrom(a.input_offset);
                 this.pushInput();
@@ -136,6 +141,14 @@ export class Stream {
         exited(exit: Exit, offset: number): void {
                 this.pendingExit = { exit, offset };
                 this.finish();
+        }
+
+        resized(cols: number, rows: number): void {
+                if (!this.driver) this.sink.resized(cols, rows);
+        }
+
+        watchers(watchers: Watcher[]): void {
+                this.sink.watchers(watchers);
         }
 
         setDriver(driver: boolean): void {

@@ -1,6 +1,8 @@
 // terminal.ts - one xterm.js: draws, is typed into, knows its size and the colours of the page.
 
 import { FitAddon } from '@xterm/addon-fit';
+import { SearchAddon } from '@xterm/addon-search';
+import { WebLinksAddon } from '@xterm/addon-web-links';
 import { Terminal as Xterm, type ITheme } from '@xterm/xterm';
 
 import { h } from './dom';
@@ -68,6 +70,7 @@ const DARK: ITheme = {
 // What a terminal says of itself when it is asked: attributes, cursor, modes, colours, focus.
 const ANSWER = /^\x1b(\[[?>=]?[\d;]*(c|n|R|\$y|t|I|O)|\](4|1\d);|P[01][$!|]|P>\|)/;
 
+const RESET = new TextEncoder().encode('\x1bc');
 const RED = new TextEncoder().encode('\x1b[31m');
 const PLAIN = new TextEncoder().encode('\x1b[39m');
 
@@ -75,12 +78,17 @@ export class Terminal {
         readonly element = h('div', { class: 'terminal-box' });
         ontype: (bytes: Uint8Array) => void = () => {};
         onresize: (cols: number, rows: number) => void = () => {};
+        ontitle: (title: string) => void = () => {};
+        onbell: () => void = () => {};
+        onfind: () => void = () => {}; // the key for it was pressed
 
         private readonly x: Xterm;
         private readonly fit = new FitAddon();
+        private readonly search = new SearchAddon();
         private readonly forgetTheme: () => void;
         private readonly watcher: ResizeObserver;
         private past = false;
+        private held: { cols: number; rows: number } | undefined; // the size is another's
 
         // label: for screen readers. Must be in the page and visible, so that its size is known.
         constructor(parent: HTMLElement, label: string) {
@@ -92,11 +100,14 @@ export class Terminal {
                         fontFamily: MONO,
                         fontSize: 13,
                         lineHeight: 1.25,
+                        linkHandler: { activate: (_e, uri) => follow(uri) },
                         minimumContrastRatio: 4.5,
                         scrollback: 10_000,
                         theme: isDark() ? DARK : LIGHT,
                 });
                 this.x.loadAddon(this.fit);
+                this.x.loadAddon(this.search);
+                this.x.loadAddon(new WebLinksAddon((_e, uri) => follow(uri)));
                 this.x.open(this.element);
                 this.fit.fit();
                 const encoder = new TextEncoder();
@@ -104,6 +115,8 @@ export class Terminal {
                 this.x.onBinary((text) =>
                         this.ontype(Uint8Array.from(text, (c) => c.charCodeAt(0))),
                 );
+                this.x.onTitleChange((title) => this.ontitle(title));
+                this.x.onBell(() => this.onbell());
                 this.x.onResize(({ cols, rows }) => this.onresize(cols, rows));
                 this.x.attachCustomKeyEventHandler((e) => this.key(e));
                 this.watcher = new ResizeObserver(() => this.refit());
@@ -132,6 +145,36 @@ export class Terminal {
                 this.x.write(bytes, done);
         }
 
+        // The screen as it is now, in place of what is there: one write, so that nothing is seen in between.
+        redraw(bytes: Uint8Array, done: () => void): void {
+                const all = new Uint8Array(RESET.length + bytes.length);
+                all.set(RESET);
+                all.set(bytes, RESET.length);
+                this.x.write(all, done);
+        }
+
+        // False: it is not there. Again: the next one.
+        find(text: string, back = false): boolean {
+                return back ? this.search.findPrevious(text) : this.search.findNext(text);
+        }
+
+        // Only looked at; then it has the size of whoever drives.
+        set readOnly(on: boolean) {
+                this.x.options.disableStdin = on;
+                this.x.options.cursorInactiveStyle = on ? 'none' : 'outline';
+                this.x.textarea?.setAttribute('aria-readonly', String(on));
+                this.element.classList.toggle('read-only', on);
+                if (!on && this.held) {
+                        this.held = undefined;
+                        this.refit();
+                }
+        }
+
+        hold(cols: number, rows: number): void {
+                this.held = { cols, rows };
+                this.refit();
+        }
+
         // A line of ours, told apart from the program's.
         remark(text: string): void {
                 const start = this.x.buffer.active.cursorX ? '\r\n' : '';
@@ -149,10 +192,6 @@ export class Terminal {
                 this.x.options.disableStdin = true;
         }
 
-        reset(): void {
-                this.x.reset();
-        }
-
         // Text that is drawn again asks its questions again; the program must not get a second
         // answer.
         set replaying(on: boolean) {
@@ -160,7 +199,8 @@ export class Terminal {
         }
 
         refit(): void {
-                if (this.element.offsetWidth && this.element.offsetHeight) this.fit.fit();
+                if (this.held) this.x.resize(this.held.cols, this.held.rows);
+                else if (this.element.offsetWidth && this.element.offsetHeight) this.fit.fit();
         }
 
         dispose(): void {
@@ -170,17 +210,31 @@ export class Terminal {
                 this.element.remove();
         }
 
+        // Not the clipboard's own interface: that is there on https and localhost alone.
+        private copy(): void {
+                if (this.x.hasSelection()) document.execCommand('copy');
+        }
+
         private typed(text: string, bytes: Uint8Array): void {
                 if (!this.past || !ANSWER.test(text)) this.ontype(bytes);
         }
 
-        // Ctrl-C copies where something is marked, as in every other window; else it interrupts.
+        // Ctrl-C copies where something is marked, as in every other window; else it interrupts. Ctrl-Shift-C and
+        // Ctrl-Shift-V, as in other terminals.
         private key(e: KeyboardEvent): boolean {
                 const ctrl = (e.ctrlKey || e.metaKey) && !e.altKey;
                 if (e.key === 'F6') return false; // of the page: on to its next part
                 if (e.type !== 'keydown' || !ctrl) return true;
+                if (e.code === 'Backquote') return false; // of the page: terminals
+                if (e.shiftKey && e.code === 'KeyF') return (this.onfind(), e.preventDefault(), false);
+                if (e.shiftKey && e.code === 'KeyC') return (this.copy(), e.preventDefault(), false);
                 if (e.key === 'c' && !e.shiftKey && this.x.hasSelection()) return false; // the browser copies
                 if (e.key.toLowerCase() === 'v') return false; // the browser pastes
                 return !['s', 'Enter', '.'].includes(e.key); // of the page: save, run, stop
         }
+}
+
+// In a window of its own, which knows nothing of this one. Programs write what they like: only the web's own.
+function follow(uri: string): void {
+        if (/^https?:\/\//i.test(uri)) window.open(uri, '_blank', 'noopener,noreferrer');
 }
