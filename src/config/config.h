@@ -66,6 +66,7 @@ struct config {
         size_t ring_bytes; /* power of two */
         _Atomic unsigned driver_grace_ms;
         _Atomic unsigned stop_grace_ms;
+        _Atomic uint64_t unused_ms; /* of a terminal; 0 = no such limit */
         /* [sandbox] */
         char bwrap[256];   /* path of bubblewrap */
         char python[256];  /* path of the interpreter inside the cage */

@@ -199,6 +199,7 @@ static const struct setting table[] = {
          .max = 256 * MIB,
          .valid = power_of_two},
         NUMBER("session", driver_grace_ms, "60000", "milliseconds", 0, DAY_MS),
+        LIMIT("session", unused_ms, "0", "milliseconds", 1000, 30 * DAY_MS),
         NUMBER("session", stop_grace_ms, "2000", "milliseconds", 100, 60 * SECOND_MS),
 
         TEXT("sandbox", bwrap, "/usr/bin/bwrap", "the absolute path of bubblewrap", absolute_path),

@@ -7,9 +7,19 @@
 
 #define LINGER_MS 10000u /* for who reads slowly that we failed */
 #define RETRY_MS  20u
+#define WARN_MS   60000u /* before an unused session ends; of a shorter time the half */
 
 static uint64_t after(uint64_t ms) {
         return ms > 0 ? clock_mono_ms() + ms : 0;
+}
+
+static void start_idle(struct hold *h) {
+        uint64_t ms = h->setup->limits.idle_ms;
+
+        h->clocks.idle_at = after(ms);
+        h->clocks.warn_at = ms > 0 ? h->clocks.idle_at - MIN((uint64_t)WARN_MS, ms / 2) : 0;
+        h->conn.expires_due |= h->clocks.warned;
+        h->clocks.warned = false;
 }
 
 void hold_clocks_started(struct hold *h) {
@@ -18,12 +28,16 @@ void hold_clocks_started(struct hold *h) {
         if (h->ending)
                 return;
         h->clocks.wall_at = after(h->setup->limits.wall_ms);
-        h->clocks.idle_at = after(h->setup->limits.idle_ms);
+        start_idle(h);
 }
 
 void hold_clocks_active(struct hold *h) {
         if (h->clocks.idle_at)
-                h->clocks.idle_at = after(h->setup->limits.idle_ms);
+                start_idle(h);
+}
+
+void hold_clocks_end(struct hold *h) {
+        h->clocks.wall_at = h->clocks.idle_at = h->clocks.warn_at = 0;
 }
 
 void hold_clocks_lost(struct hold *h) {
@@ -55,8 +69,8 @@ void hold_clocks_gate(struct hold *h) {
 
 /* Not set counts as never. */
 static uint64_t first(const struct hold_clocks *c) {
-        const uint64_t all[] = {c->wall_at,  c->idle_at,  c->start_at,  c->kill_at, c->force_at,
-                                c->grace_at, c->retry_at, c->linger_at, c->again_at};
+        const uint64_t all[] = {c->wall_at,  c->idle_at,  c->start_at,  c->kill_at,  c->force_at,
+                                c->grace_at, c->retry_at, c->linger_at, c->again_at, c->warn_at};
         uint64_t at = UINT64_MAX;
 
         for (size_t i = 0; i < ELEMENTS(all); i++)
@@ -96,6 +110,8 @@ void hold_clocks_run(struct hold *h) {
                 hold_cage_fail(h, ETIMEDOUT, "the cage took too long to start");
         if (passed(&c->wall_at, now))
                 hold_cage_end(h, HOLD_TIMEOUT);
+        if (passed(&c->warn_at, now))
+                h->conn.expires_due = c->warned = true;
         if (passed(&c->idle_at, now))
                 hold_cage_end(h, HOLD_IDLE);
         if (passed(&c->again_at, now))

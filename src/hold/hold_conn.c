@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "hold/hold_private.h"
 
@@ -148,6 +149,7 @@ void hold_conn_open(struct hold *h, int fd) {
         h->conn.word_due = h->stage != STAGE_STARTING;
         h->conn.exit_due = h->stage == STAGE_DONE;
         h->conn.resized_due = false;
+        h->conn.expires_due = h->clocks.warned;
         if (fd_set_nonblock(fd, true) < 0 || hold_watch(h, fd, EVENT_CONN, EPOLLIN | EPOLLOUT) < 0)
                 lose(h);
 }
@@ -223,6 +225,15 @@ static int say_word(struct hold *h) {
 static int say_resized(struct hold *h) {
         struct hold_resize m = {.head.type = HOLD_RESIZED, .cols = h->cols, .rows = h->rows};
 
+        return say(h, &m, sizeof m, NULL, 0);
+}
+
+static int say_expires(struct hold *h) {
+        uint64_t now = clock_mono_ms();
+        struct hold_mark m = {.head.type = HOLD_EXPIRES};
+
+        if (h->clocks.warned && h->clocks.idle_at)
+                m.offset = h->clocks.idle_at > now ? h->clocks.idle_at - now : 1;
         return say(h, &m, sizeof m, NULL, 0);
 }
 
@@ -313,7 +324,8 @@ void hold_conn_write(struct hold *h) {
         if (c->fd < 0 || !c->writable)
                 return;
         if (say_if(h, &c->hello_due, say_hello) == 0 && say_if(h, &c->word_due, say_word) == 0 &&
-            say_if(h, &c->resized_due, say_resized) == 0 && say_inputs(h) == 0 &&
+            say_if(h, &c->resized_due, say_resized) == 0 &&
+            say_if(h, &c->expires_due, say_expires) == 0 && say_inputs(h) == 0 &&
             say_answers(h) == 0 && say_snapshots(h) == 0)
                 (void)say_if(h, &c->exit_due, say_exit);
 }

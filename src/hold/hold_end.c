@@ -47,7 +47,7 @@ void hold_cage_end(struct hold *h, enum hold_verdict verdict) {
         h->ending = true;
         h->verdict = verdict;
         h->clocks.kill_at = clock_mono_ms() + h->setup->stop_grace_ms;
-        h->clocks.wall_at = h->clocks.idle_at = 0;
+        hold_clocks_end(h);
         /* Whoever is stopped hears TERM only once it goes on; an interactive shell hears HUP alone. */
         (void)hold_cage_signal(h, SIGTERM, INIT_ALL);
         if (h->setup->kind == SPAWN_SHELL) {
@@ -147,8 +147,8 @@ void hold_cage_check(struct hold *h) {
                 if (!h->reported)
                         h->ended_ms = clock_mono_ms();
                 hold_move(h, STAGE_GONE);
-                h->clocks.wall_at = h->clocks.idle_at = h->clocks.kill_at = h->clocks.force_at = 0;
-                h->clocks.again_at = 0;
+                hold_clocks_end(h);
+                h->clocks.kill_at = h->clocks.force_at = h->clocks.again_at = 0;
                 for (size_t i = 0; i < ELEMENTS(h->out); i++)
                         h->out[i].ready = h->out[i].fd >=
                                           0; /* to its end, with or without an edge */

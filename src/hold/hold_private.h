@@ -88,8 +88,8 @@ struct hold_screen {         /* of a terminal */
 struct hold_conn {
         int fd; /* -1: latchd is away */
         bool readable, writable;
-        bool hello_due, word_due, exit_due, resized_due; /* word: STARTED or FAILED */
-        struct hold_mark answers[ANSWERS_MAX];           /* to queries, oldest first */
+        bool hello_due, word_due, exit_due, resized_due, expires_due; /* word: STARTED or FAILED */
+        struct hold_mark answers[ANSWERS_MAX];                        /* to queries, oldest first */
         unsigned answers_n;
         uint64_t snapshots[SNAPSHOTS_MAX]; /* the tags of those who asked, oldest first */
         unsigned snapshots_n;
@@ -97,7 +97,8 @@ struct hold_conn {
 
 struct hold_clocks { /* monotonic ms; 0: not set */
         uint64_t wall_at, idle_at, start_at, kill_at, force_at, grace_at, retry_at, linger_at,
-                again_at;
+                again_at, warn_at;
+        bool warned; /* that it is unused, and ends soon */
         bool grace_over;
         uint64_t grace_gate; /* the gate when the driver was lost */
 };
@@ -178,6 +179,7 @@ bool hold_conn_more(const struct hold *h);
 /* ---- hold_clocks.c ---- */
 void hold_clocks_started(struct hold *h);
 void hold_clocks_active(struct hold *h);       /* input, or output */
+void hold_clocks_end(struct hold *h);          /* it ends: it has no more time to run out of */
 void hold_clocks_lost(struct hold *h);         /* the driver or latchd: its grace begins */
 void hold_clocks_failed(struct hold *h);       /* and latchd knows: we end soon */
 void hold_clocks_retry(struct hold *h);        /* the system was out of memory: soon again */

@@ -57,6 +57,7 @@ enum hold_type {
         HOLD_RESIZED,  /* struct hold_resize: as applied */
         HOLD_SNAPSHOT, /* struct hold_mark: where output goes on; fds: a memfd, sealed, 1..HOLD_SNAPSHOT_MAX */
         HOLD_NO_SNAPSHOT, /* struct hold_mark, code: errno */
+        HOLD_EXPIRES, /* struct hold_mark, offset: unused for so long that it ends in so many ms; 0: used again */
 };
 
 struct hold_head {

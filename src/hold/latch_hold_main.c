@@ -173,6 +173,7 @@ static int loop(struct hold *h) {
                 if (r < 0)
                         return r;
                 hold_clocks_run(h);
+                hold_conn_write(h); /* what there is to say of it */
         }
         return 0;
 }

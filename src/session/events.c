@@ -12,6 +12,7 @@
 #include "session/viewer_private.h"
 
 #define MESSAGES_A_TURN 64
+#define EXPIRES_MAX_MS  60000u
 
 /* ---- the pump's watch ---- */
 
@@ -124,6 +125,20 @@ static int hear_answer(struct session *s, enum hold_type asked, struct holder_me
         return 0;
 }
 
+static int hear_expires(struct session *s, const struct hold_mark *m) {
+        struct crowd c = {.n = 0};
+
+        if (m->offset > EXPIRES_MAX_MS || m->code != 0)
+                return -EPROTO;
+        LATCH_WITH(session, &s->lock) {
+                s->expires_ns = m->offset ? clock_mono_ns() + m->offset * UINT64_C(1000000) : 0;
+                s->expiry_changes++;
+                crowd_all_locked(s, &c);
+        }
+        crowd_wake(&c);
+        return 0;
+}
+
 static int hear_resized(struct session *s, const struct hold_resize *m) {
         struct crowd c = {.n = 0};
 
@@ -230,6 +245,7 @@ static int hear_running(struct session *s, struct holder_message *m) {
         case HOLD_SNAPSHOT:
         case HOLD_NO_SNAPSHOT: return hear_answer(s, HOLD_ASK_SNAPSHOT, m);
         case HOLD_RESIZED: return hear_resized(s, &m->u.resize);
+        case HOLD_EXPIRES: return hear_expires(s, &m->u.mark);
         case HOLD_EXIT: return hear_exit(s, &m->u.exit);
         default: return -EPROTO;
         }
@@ -246,6 +262,7 @@ static int hear_ended(struct session *s, struct holder_message *m) {
         case HOLD_SNAPSHOT:
         case HOLD_NO_SNAPSHOT: return hear_answer(s, HOLD_ASK_SNAPSHOT, m);
         case HOLD_RESIZED:
+        case HOLD_EXPIRES:
         case HOLD_FAILED:
         case HOLD_EXIT: return 0;
         default: return -EPROTO;

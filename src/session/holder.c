@@ -24,6 +24,7 @@ static const struct shape {
         {HOLD_RESIZED, sizeof(struct hold_resize), 0},
         {HOLD_SNAPSHOT, sizeof(struct hold_mark), 1},
         {HOLD_NO_SNAPSHOT, sizeof(struct hold_mark), 0},
+        {HOLD_EXPIRES, sizeof(struct hold_mark), 0},
 };
 
 static const struct shape *shape_of(uint32_t type) {

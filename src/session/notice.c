@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "session/viewer_private.h"
 
 /* The refusal first: whoever is refused for want of room waits for the acknowledgement. */
@@ -16,6 +17,15 @@ static void input_next_locked(struct viewer *v, struct notice *n) LATCH_MUST_HOL
                 v->ack_untold = false;
                 *n = (struct notice){.what = NOTICE_INPUT_ACK, .a = v->ack_offset};
         }
+}
+
+/* 0: it is used. */
+static uint64_t left_ms_locked(const struct session *s) LATCH_MUST_HOLD(session) {
+        uint64_t now = clock_mono_ns();
+
+        if (s->expires_ns == 0)
+                return 0;
+        return s->expires_ns > now ? (s->expires_ns - now) / 1000000 + 1 : 1;
 }
 
 static void others_next_locked(struct viewer *v, struct notice *n) LATCH_MUST_HOLD(session) {
@@ -33,6 +43,9 @@ static void others_next_locked(struct viewer *v, struct notice *n) LATCH_MUST_HO
                 v->viewers_told = s->viewer_changes;
                 *n = (struct notice){
                         .what = NOTICE_VIEWERS, .a = s->viewer_count, .why = s->viewer_why};
+        } else if (v->expiry_told != s->expiry_changes) {
+                v->expiry_told = s->expiry_changes;
+                *n = (struct notice){.what = NOTICE_EXPIRING, .a = left_ms_locked(s)};
         }
 }
 
@@ -92,6 +105,7 @@ static void say_params(struct text *t, const struct notice *n) {
                 say(t, ",\"why\":\"%s\"", n->why);
                 break;
         case NOTICE_VIEWERS: say(t, ",\"viewers\":%" PRIu64 ",\"why\":\"%s\"", n->a, n->why); break;
+        case NOTICE_EXPIRING: say(t, ",\"in_ms\":%" PRIu64, n->a); break;
         case NOTICE_GAP: say(t, ",\"from\":%" PRIu64 ",\"to\":%" PRIu64, n->a, n->b); break;
         case NOTICE_EXIT: say_exit(t, &n->end); break;
         case NOTICE_NONE: CHECK(!"a notice");
@@ -116,13 +130,13 @@ size_t notice_text(const struct viewer *v, const struct notice *n, char *buf, si
                 [NOTICE_INPUT_ACK] = "input_ack", [NOTICE_REFUSED] = "input_refused",
                 [NOTICE_DRIVER] = "driver",       [NOTICE_RESIZED] = "resized",
                 [NOTICE_VIEWERS] = "viewers",     [NOTICE_GAP] = "gap",
-                [NOTICE_EXIT] = "exit",
+                [NOTICE_EXPIRING] = "expiring",   [NOTICE_EXIT] = "exit",
         };
         struct text t = {buf, 0, cap};
 
         say(&t, "{\"jsonrpc\":\"2.0\",\"method\":\"session.%s\",\"params\":{", methods[n->what]);
         if (n->what == NOTICE_EXIT || n->what == NOTICE_DRIVER || n->what == NOTICE_RESIZED ||
-            n->what == NOTICE_VIEWERS)
+            n->what == NOTICE_VIEWERS || n->what == NOTICE_EXPIRING)
                 say(&t, "\"session\":\"%s\",", v->session->about.id);
         say(&t, "\"channel\":%" PRIu32, v->channel);
         say_params(&t, n);

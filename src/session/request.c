@@ -31,7 +31,8 @@ static int take_limit(struct opening *o, const char *name, uint64_t wanted, uint
         return 0;
 }
 
-/* A terminal that waits for its user is not a run: clocks and output limits are for runs, unless asked. */
+/* A terminal that waits for its user is not a run: clocks and output limits are for runs, unless asked; how long
+ * it may be unused is its own. */
 static int judge_limits(struct opening *o) {
         const struct config *c = o->ss->deps.config;
         const struct spawn_limits *w = &o->rq->limits;
@@ -40,7 +41,8 @@ static int judge_limits(struct opening *o) {
         int r = take_limit(o, "wall_ms", w->wall_ms, run ? c->wall_ms : 0, &l->wall_ms);
 
         if (r == 0)
-                r = take_limit(o, "idle_ms", w->idle_ms, run ? c->idle_ms : 0, &l->idle_ms);
+                r = take_limit(o, "idle_ms", w->idle_ms, run ? c->idle_ms : c->unused_ms,
+                               &l->idle_ms);
         if (r == 0)
                 r = take_limit(o, "cpu_ms", w->cpu_ms, run ? c->cpu_ms : 0, &l->cpu_ms);
         if (r == 0)

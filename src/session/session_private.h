@@ -113,6 +113,9 @@ struct session {
         uint64_t driver_changes LATCH_GUARDED_BY(session);
         uint64_t size_changes LATCH_GUARDED_BY(session);
         uint64_t viewer_changes LATCH_GUARDED_BY(session);
+        uint64_t expires_ns LATCH_GUARDED_BY(
+                session); /* unused, it ends then (monotonic); 0: it does not */
+        uint64_t expiry_changes LATCH_GUARDED_BY(session);
         const char *driver_why LATCH_GUARDED_BY(session);
         const char *size_why LATCH_GUARDED_BY(session);
         const char *viewer_why LATCH_GUARDED_BY(session);

@@ -57,6 +57,7 @@ struct viewer {
         uint64_t driver_told LATCH_GUARDED_BY(session);
         uint64_t size_told LATCH_GUARDED_BY(session);
         uint64_t viewers_told LATCH_GUARDED_BY(session);
+        uint64_t expiry_told LATCH_GUARDED_BY(session);
 };
 
 /* A viewer of s on a port: not in the port, not in the session. key NULL: a fresh one. -ENOMEM. */
@@ -128,6 +129,7 @@ struct notice {
                 NOTICE_DRIVER,
                 NOTICE_RESIZED,
                 NOTICE_VIEWERS,
+                NOTICE_EXPIRING,
                 NOTICE_GAP,
                 NOTICE_EXIT
         } what;

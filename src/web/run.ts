@@ -42,6 +42,7 @@ export class Run implements Sink {
         started_ms = Date.now();
         title = ''; // as the program says
         rang = false; // and nobody has looked since
+        expires_ms = 0; // when it ends, unused; 0: it does not
         others: Watcher[] = [];
         readonly find: FindBar;
 
@@ -174,6 +175,12 @@ export class Run implements Sink {
 
         resized(cols: number, rows: number): void {
                 this.terminal.hold(cols, rows);
+        }
+
+        expiring(in_ms: number): void {
+                this.expires_ms = in_ms ? Date.now() + in_ms : 0;
+                if (in_ms) say(`${this.name} is unused, and ends in ${duration(in_ms)}`);
+                this.events.changed(this);
         }
 
         watchers(watchers: Watcher[]): void {

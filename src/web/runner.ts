@@ -187,6 +187,8 @@ export class Runner implements RunEvents {
                                 );
                         case 'session.resized':
                                 return stream?.resized(p.cols, p.rows);
+                        case 'session.expiring':
+                                return stream?.expiring(p.in_ms);
                         case 'session.viewers':
                                 return stream?.watchers(p.watchers ?? []);
                 }
@@ -416,12 +418,13 @@ export class Runner implements RunEvents {
                         this.runs.map((r) => {
                                 const s = r.status();
                                 const rang = r.rang && r !== this.current;
+                                const call = rang || (r.alive && r.expires_ms > 0);
                                 return {
                                         key: r.key,
                                         label: r.name,
                                         title: r.title ? `${r.name}: ${r.title}` : r.path || r.name,
-                                        dot: rang ? 'unsaved' : `state ${s.tone}`,
-                                        note: rang ? 'rang the bell' : s.text,
+                                        dot: call ? 'unsaved' : `state ${s.tone}`,
+                                        note: rang ? 'rang the bell' : call ? 'ends soon, unused' : s.text,
                                 };
                         }),
                         this.current?.key ?? '',

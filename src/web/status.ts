@@ -2,6 +2,7 @@
 
 import { h, icon, type Child } from './dom';
 import { nameOfWatcher, type Run } from './run';
+import { duration } from './words';
 
 export interface StatusEvents {
         drive(): void; // take the keyboard
@@ -36,6 +37,17 @@ function watched(run: Run): Child {
         );
 }
 
+function expiring(run: Run): Child {
+        if (!run.alive || !run.expires_ms) return null;
+        const left_ms = Math.max(0, Math.ceil((run.expires_ms - Date.now()) / 1000) * 1000);
+        return h(
+                'span',
+                { class: 'status-watched' },
+                icon('clock'),
+                `Unused: it ends in ${duration(left_ms)}. Press a key to keep it.`,
+        );
+}
+
 export function statusLine(run: Run, events: StatusEvents): Node[] {
         const s = run.status();
         const over = run.state === 'ended' || run.state === 'failed';
@@ -43,6 +55,7 @@ export function statusLine(run: Run, events: StatusEvents): Node[] {
                 h('span', { class: 'status-mark' }, icon(MARKS[s.tone])),
                 h('span', { class: 'status-text' }, s.text),
                 s.figures ? h('span', { class: 'status-figures' }, s.figures) : null,
+                expiring(run),
                 watched(run),
                 aside(run, events),
                 over && run.about.kind === 'shell' && !run.about.owner

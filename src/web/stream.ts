@@ -27,6 +27,7 @@ export interface Sink {
         gap(bytes: number): void;
         driver(driver: boolean): void;
         resized(cols: number, rows: number): void; // by whoever drives
+        expiring(in_ms: number): void; // unused, it ends then; 0: it does not
         watchers(watchers: Watcher[]): void; // who is there and does not own it
         inputLost(why: string): void;
         exit(exit: Exit): void; // after all output has been drawn
@@ -145,6 +146,10 @@ export class Stream {
 
         resized(cols: number, rows: number): void {
                 if (!this.driver) this.sink.resized(cols, rows);
+        }
+
+        expiring(in_ms: number): void {
+                this.sink.expiring(in_ms);
         }
 
         watchers(watchers: Watcher[]): void {

@@ -144,6 +144,31 @@ static void test_input_before_the_limit_is_read_before_it_counts(void **state) {
         client_end(&c);
 }
 
+static void test_who_is_unused_says_so_first_and_again_to_who_comes(void **state) {
+        struct spawn_spec s;
+        struct client c;
+
+        (void)state;
+        make_spec(&s, SPAWN_RUN, true);
+        s.limits.idle_ms = 3000;
+        assert_int_equal(open_session(&s, "while True: input()\n", NULL, 0, &c), 0);
+        client_until(&c, c.started);
+        uint64_t began = clock_mono_ms();
+        client_until(&c, c.expiries > 0);
+        assert_in_range(c.expires_ms, 1, 1500);
+        assert_true(clock_mono_ms() - began >= 1000);
+        assert_int_equal(client_return(&c), 0); /* a server that starts */
+        client_until(&c, c.expiries > 1);
+        assert_in_range(c.expires_ms, 1, 1500);
+        client_input(&c, 'a', 0, "\n", 1);
+        client_until(&c, c.expiries > 2);
+        assert_int_equal(c.expires_ms, 0);
+        client_wait_exit(&c);
+        assert_int_equal(c.expiries, 4);
+        assert_int_equal(c.exit.verdict, HOLD_IDLE);
+        client_end(&c);
+}
+
 /* A folder's mode is not the holder's to keep: it looks at who connects. */
 static void test_a_stranger_is_sent_away(void **state) {
         struct client c;
@@ -338,6 +363,7 @@ static int run(void) {
                 cmocka_unit_test(test_the_newest_connection_counts),
                 cmocka_unit_test(test_what_latchd_never_says_closes_the_connection),
                 cmocka_unit_test(test_input_before_the_limit_is_read_before_it_counts),
+                cmocka_unit_test(test_who_is_unused_says_so_first_and_again_to_who_comes),
                 cmocka_unit_test(test_a_stranger_is_sent_away),
                 cmocka_unit_test(test_random_messages_end_no_holder),
                 cmocka_unit_test(test_a_holder_that_is_told_to_end_takes_its_cage_along),

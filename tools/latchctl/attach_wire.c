@@ -214,6 +214,15 @@ static void on_driver(struct attach *a, bool driver) {
         a->driver = driver;
 }
 
+static void on_expiring(struct attach *a, uint64_t in_ms) {
+        char words[80];
+
+        snprintf(words, sizeof words, "unused, it ends in %" PRIu64 " s: press a key to keep it",
+                 (in_ms + 999) / 1000);
+        if (in_ms > 0 && a->driver)
+                attach_remark(words);
+}
+
 static void on_notice(struct attach *a, const char *method, const json_t *p) {
         if ((uint32_t)json_integer_value(json_object_get(p, "channel")) != a->channel)
                 return;
@@ -225,6 +234,8 @@ static void on_notice(struct attach *a, const char *method, const json_t *p) {
                 take_input(a, (uint64_t)json_integer_value(json_object_get(p, "offset")));
         else if (str_eq(method, "session.input_refused"))
                 on_refused(a, p);
+        else if (str_eq(method, "session.expiring"))
+                on_expiring(a, (uint64_t)json_integer_value(json_object_get(p, "in_ms")));
         else if (str_eq(method, "session.driver"))
                 on_driver(a, json_is_true(json_object_get(p, "driver")));
 }
