@@ -277,12 +277,12 @@ static int read_role(struct rpc_request *r, enum session_role *ret) {
 }
 
 static int attach_reply(struct rpc_request *r, const struct session_joined *joined, json_t **ret) {
-        *ret = json_pack("{s:I, s:I, s:I, s:s, s:I, s:b, s:o}", "channel",
+        *ret = json_pack("{s:I, s:I, s:I, s:s, s:I, s:b, s:i, s:o}", "channel",
                          (json_int_t)joined->channel, "offset", (json_int_t)joined->offset, "head",
                          (json_int_t)joined->head, "replay",
                          joined->snapshot ? "snapshot" : "exact", "input_offset",
-                         (json_int_t)joined->input_offset, "driver", (int)joined->driver,
-                         "watchers", watching_json(r->session));
+                         (json_int_t)joined->input_offset, "driver", (int)joined->driver, "viewers",
+                         (int)joined->viewers, "watchers", watching_json(r->session));
         if (!*ret) {
                 int e = session_detach(r->session, r->port, joined->channel);
                 viewer_unref(joined->viewer);

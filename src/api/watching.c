@@ -33,10 +33,8 @@ int watching_judge(struct rpc_request *r, struct session_join *join) {
                                                       .error = e});
         if (e == -EPERM)
                 return rpc_fail(r, e, "forbidden", "you may watch this session, not drive it");
-        if (e == -EACCES)
-                return rpc_fail(r, e, "forbidden",
-                                "who teaches a course may watch students, admins whoever is no "
-                                "admin");
+        if (e == -EACCES) /* as to everybody else whose it is not */
+                return rpc_fail(r, e, "not_found", "there is no such session");
         join->watch = true;
         join->role = SESSION_ROLE_VIEWER;
         return e;

@@ -169,6 +169,7 @@ static int sit_locked(struct joining *j, struct crowd *c) LATCH_MUST_HOLD(sessio
                                           .offset = since,
                                           .head = head,
                                           .driver = s->driver == j->v,
+                                          .viewers = (unsigned)s->viewer_count,
                                           .snapshot = j->v->snapshot.n > 0};
         return 0;
 }

@@ -114,6 +114,7 @@ struct session_joined {
         uint32_t channel;
         uint64_t offset, head, input_offset;
         bool driver;
+        unsigned viewers;      /* there now, this one counted */
         bool snapshot;         /* one goes ahead of the output: viewer_activate */
         struct viewer *viewer; /* as in session_opened */
 };

@@ -44,6 +44,7 @@ export class Run implements Sink {
         rang = false; // and nobody has looked since
         expires_ms = 0; // when it ends, unused; 0: it does not
         others: Watcher[] = [];
+        elsewhere = 0; // windows of the owner's that have it open, too
         readonly find: FindBar;
 
         constructor(
@@ -183,9 +184,10 @@ export class Run implements Sink {
                 this.events.changed(this);
         }
 
-        watchers(watchers: Watcher[]): void {
+        viewers(viewers: number, watchers: Watcher[]): void {
                 const come = watchers.filter((w) => !this.others.some((o) => o.name === w.name));
                 this.others = watchers;
+                this.elsewhere = Math.max(0, viewers - watchers.length - 1);
                 if (come.length && !this.about.owner)
                         say(`${this.name}: ${come.map(nameOfWatcher).join(', ')} watching`);
                 this.events.changed(this);

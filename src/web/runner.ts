@@ -190,7 +190,7 @@ export class Runner implements RunEvents {
                         case 'session.expiring':
                                 return stream?.expiring(p.in_ms);
                         case 'session.viewers':
-                                return stream?.watchers(p.watchers ?? []);
+                                return stream?.viewers(p.viewers, p.watchers ?? []);
                 }
         }
 

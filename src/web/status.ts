@@ -37,6 +37,12 @@ function watched(run: Run): Child {
         );
 }
 
+function elsewhere(run: Run): Child {
+        if (run.about.owner || !run.elsewhere || !run.alive) return null;
+        const windows = run.elsewhere === 1 ? 'one other window' : `${run.elsewhere} other windows`;
+        return h('span', { class: 'status-figures' }, `Open in ${windows}, too`);
+}
+
 function expiring(run: Run): Child {
         if (!run.alive || !run.expires_ms) return null;
         const left_ms = Math.max(0, Math.ceil((run.expires_ms - Date.now()) / 1000) * 1000);
@@ -57,6 +63,7 @@ export function statusLine(run: Run, events: StatusEvents): Node[] {
                 s.figures ? h('span', { class: 'status-figures' }, s.figures) : null,
                 expiring(run),
                 watched(run),
+                elsewhere(run),
                 aside(run, events),
                 over && run.about.kind === 'shell' && !run.about.owner
                         ? h('span', { class: 'status-aside' }, button('Start again', events.again))

@@ -28,7 +28,7 @@ export interface Sink {
         driver(driver: boolean): void;
         resized(cols: number, rows: number): void; // by whoever drives
         expiring(in_ms: number): void; // unused, it ends then; 0: it does not
-        watchers(watchers: Watcher[]): void; // who is there and does not own it
+        viewers(viewers: number, watchers: Watcher[]): void; // how many are there; who of them does not own it
         inputLost(why: string): void;
         exit(exit: Exit): void; // after all output has been drawn
         size(): { cols: number; rows: number };
@@ -41,6 +41,7 @@ interface Attached {
         replay: 'exact' | 'snapshot';
         input_offset: number;
         driver: boolean;
+        viewers?: number;
         watchers?: Watcher[];
 }
 
@@ -108,7 +109,7 @@ export class Stream {
                 this.head = a.head;
                 this.acked = a.offset;
                 this.setDriver(a.driver);
-                this.sink.watchers(a.watchers ?? []);
+                this.sink.viewers(a.viewers ?? 1, a.watchers ?? []);
                 if (a.replay === 'snapshot') this.received = a.offset;
                 this.sink.replaying(this.received < a.head);
                 this.inputFrom(a.input_offset);
@@ -152,8 +153,8 @@ export class Stream {
                 this.sink.expiring(in_ms);
         }
 
-        watchers(watchers: Watcher[]): void {
-                this.sink.watchers(watchers);
+        viewers(viewers: number, watchers: Watcher[]): void {
+                this.sink.viewers(viewers, watchers);
         }
 
         setDriver(driver: boolean): void {

@@ -198,6 +198,7 @@ describe('what breaks between the page and its server', { timeout: 20 * TIMEOUT 
                 await typeIn(second, 'second\n');
                 await waitScreen(second, 'you said second');
                 await waitScreen(page, 'you said second');
+                await page.locator('.status-figures', { hasText: 'Open in one other window' }).waitFor();
                 await page.locator('.status-aside').waitFor();
                 await page.click('.status-aside button');
                 await second.locator('.status-aside').waitFor();

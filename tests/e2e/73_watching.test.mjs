@@ -53,9 +53,9 @@ test('who may not, and what of it stands on record', async () => {
   for (const [name, c] of Object.entries(clients))
     of[name] = (await c.openSession(shell)).session;
   await refused(tess.attach(of.ann, { role: 'driver' }), 'forbidden');
-  await refused(tom.attach(of.ann), 'forbidden'); // teaches nothing
-  await refused(tess.attach(of.tom), 'forbidden'); // no student
-  await refused(tess.attach(of.root), 'forbidden');
+  await refused(tom.attach(of.ann), 'not_found'); // teaches nothing
+  await refused(tess.attach(of.tom), 'not_found'); // no student
+  await refused(tess.attach(of.root), 'not_found');
   await refused(bob.attach(of.ann), 'not_found'); // not even that it is there
   await refused(ann.attach(of.tess), 'not_found');
   await refused(tess.attach('a'.repeat(26)), 'not_found');

@@ -40,7 +40,7 @@ export class Watch {
                         if (m.type() !== 'error' && m.type() !== 'warning') return;
                         if (
                                 this.away &&
-                                /ERR_CONNECTION_(REFUSED|RESET)|ERR_EMPTY_RESPONSE|response code: 503/.test(m.text())
+                                /ERR_CONNECTION_(REFUSED|RESET)|ERR_EMPTY_RESPONSE|response code: 503|status of 503/.test(m.text())
                         )
                                 return;
                         this.problems.push(`console ${m.type()}: ${m.text()}`);
