@@ -83,7 +83,7 @@ test('questions in what is shown again are not asked again', async () => {
   await a.request('session.close', { session: ch.session });
 });
 
-test('a viewer does not type, a signal puts the terminal back', async () => {
+test('a viewer does not type; signals, of stopping as well, put the terminal back', async () => {
   const ch = await a.openSession(shell);
   const t = new Terminal(['--viewer', ch.session]);
   await t.waitText('$ ');
@@ -92,8 +92,12 @@ test('a viewer does not type, a signal puts the terminal back', async () => {
   ch.input('echo $((9*9))yes\r');
   await t.waitText('81yes');
   assert.ok(!t.text.includes('64no'));
-  t.signal('SIGUSR2'); // SIGTERM, for what runs in it
-  assert.deepEqual(await t.end, { code: null, signal: 15, cooked: [true, true] });
+  t.signal('SIGUSR2'); // stopped by SIGTSTP, and on again
+  await t.waitText('\x1b[?25h'); // put back
+  ch.input('echo $((9*8))on\r');
+  await t.waitText('72on');
+  t.signal('SIGUSR2'); // SIGTERM
+  assert.deepEqual(await t.end, { code: null, signal: 15, cooked: [true, true, false, true] });
   await a.request('session.close', { session: ch.session });
 });
 
@@ -122,6 +126,18 @@ raise SystemExit(7)
   assert.deepEqual([seen.length, seen.findIndex((n, i) => n !== i)], [20000, -1]);
   assert.equal(t.text.split('got one').length, 2);
   a = await server.client(ann);
+});
+
+test('where the bytes are gone the screen is drawn, and goes on', async () => {
+  await a.write('home/long.py', 'for i in range(30000): print(f"{i:059d}")\nraise SystemExit(int(input("which? ")))\n');
+  const ch = await a.openSession({ ...shell, kind: 'run', path: 'home/long.py' });
+  await ch.waitText('which? ', { timeout: 20000 });
+  const t = new Terminal([ch.session]);
+  await t.waitText(/029999[^]*which\?/);
+  assert.match(t.text, /\x1b\[2J\x1b\[H/);
+  assert.ok(t.text.length < 1 << 20, `${t.text.length} bytes`);
+  t.type('5\r');
+  await ended(t, 5);
 });
 
 test('a signal is 128 and its number; what cannot be is said', async () => {

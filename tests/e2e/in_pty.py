@@ -1,6 +1,6 @@
 # in_pty.py COLS ROWS PROGRAM ARG... - runs a program in a terminal: what comes on standard input is typed, what it prints
-# goes to standard output. SIGUSR1: the terminal becomes 100 by 40. At the end fd 3 gets one JSON object: code or signal,
-# and whether the terminal was cooked before and is now.
+# goes to standard output. SIGUSR1: the terminal becomes 100 by 40. SIGUSR2: the program is stopped (SIGTSTP) and goes on; again: SIGTERM. At the end fd 3
+# gets one JSON object: code or signal, and whether the terminal was cooked: before, at each SIGUSR2, and now.
 import fcntl, json, os, pty, select, signal, struct, sys, termios
 
 def size(fd, cols, rows):
@@ -22,7 +22,19 @@ if pid == 0:
     os.closerange(3, 64)
     os.execvp(sys.argv[3], sys.argv[3:])
 signal.signal(signal.SIGUSR1, lambda *_: size(slave, 100, 40))
-signal.signal(signal.SIGUSR2, lambda *_: os.kill(pid, signal.SIGTERM))
+seen = []
+
+def stop_and_go(*_):
+    if not seen:
+        os.kill(pid, signal.SIGTSTP)
+        os.waitpid(pid, os.WUNTRACED)
+        seen.append(cooked(slave))
+        os.kill(pid, signal.SIGCONT)
+    else:
+        seen.append(cooked(slave))
+        os.kill(pid, signal.SIGTERM)
+
+signal.signal(signal.SIGUSR2, stop_and_go)
 wake, woken = os.pipe()
 os.set_blocking(woken, False)
 signal.set_wakeup_fd(woken)
@@ -46,4 +58,4 @@ while True:
             watched.remove(0)
 os.write(3, json.dumps({'code': os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
                         'signal': os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
-                        'cooked': [before, cooked(slave)]}).encode())
+                        'cooked': [before, *seen, cooked(slave)]}).encode())
