@@ -95,8 +95,9 @@ static void told_locked(struct viewer *v) LATCH_MUST_HOLD(session) {
         v->driver_told = v->session->driver_changes;
         v->size_told = v->session->size_changes;
         v->viewers_told = v->session->viewer_changes;
-        v->expiry_told = v->session->expiry_changes -
-                         (v->session->expires_ns != 0); /* but for that */
+        v->expiry_told = v->session->expiry_changes;
+        if (v->session->expires_ns != 0 && v->session->state == SESSION_RUNNING)
+                v->expiry_told--; /* but for that */
 }
 
 void viewer_sit_locked(struct viewer *v) {
