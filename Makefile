@@ -15,9 +15,9 @@ LINK     := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 LIBS     := -lcivetweb -lurcu -lurcu-cds -lurcu-common -lsqlite3 -lsodium -ljansson -lseccomp -linih -lz -lvterm -lpthread
 
 FLAGS_rel  := $(CFLAGS) -D_FORTIFY_SOURCE=2
-FLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+FLAGS_asan := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined \
               -DPASSWORD_MEMORY_KIB=8192u
-FLAGS_fuzz := -O2 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+FLAGS_fuzz := -O2 -g1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
               -fno-sanitize-recover=undefined
 FLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread -DPASSWORD_MEMORY_KIB=8192u
 

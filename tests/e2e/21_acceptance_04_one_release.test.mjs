@@ -1,6 +1,7 @@
 // ACCEPTANCE 4: one place releases a run's lease, the exit of its cage.
 // Finish, stop, timeout and disconnect in the same millisecond, again and again: one exit notice each, as
 // many released as started, and the next run of the same file starts.
+// also under tsan
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Server } from './lib.mjs';

@@ -1,4 +1,5 @@
 // ACCEPTANCE 33: the lost tail of a short job. 1,000 x `echo x; exit`: every byte before every exit.
+// also under tsan
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Server } from './lib.mjs';

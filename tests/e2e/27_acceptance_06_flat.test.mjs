@@ -1,5 +1,6 @@
 // ACCEPTANCE 6: rate limits that do not grow. A user asks without end over several sockets, and invented names
 // at invented addresses sign in without end: the memory of the server is as it was.
+// also under tsan
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import net from 'node:net';

@@ -1,4 +1,5 @@
 // ACCEPTANCE 8: sign-in, kick and close race, and no socket's end touches its successor.
+// also under tsan
 import assert from 'node:assert/strict';
 import test from 'node:test';
 

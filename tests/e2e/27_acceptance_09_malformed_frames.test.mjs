@@ -1,5 +1,6 @@
 // ACCEPTANCE 9: whatever is sent on /v1/ws is answered, once for each id, or the socket ends with the code
 // that is documented. Frames are malformed, truncated, nested, doubled; LATCH_SEED repeats a run.
+// also under tsan
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

@@ -1,5 +1,6 @@
 // ACCEPTANCE 11: one counter per user over all sockets and threads. Ten sockets of one user fire 1,000 runs at
 // once: exactly as many start as may, and every other one hears when to try again.
+// also under tsan
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

@@ -1,6 +1,7 @@
 // ACCEPTANCE 15: every request is answered, whatever fails: the faults of 3, and a client that waits for a second
 // (and for a password's hash as long as one takes here).
 // runs alone
+// also under tsan
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
