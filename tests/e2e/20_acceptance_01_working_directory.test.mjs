@@ -20,7 +20,7 @@ function walk(dir, found = []) {
 }
 
 test('01: 60 users run at once, each file lands in its own user\'s folder', async (t) => {
-  const runs = count(20, { asan: 2, tsan: 1 });
+  const runs = count(20, { asan: 1, tsan: 1 });
   const server = await Server.start({ config: freely });
   t.after(() => server.destroy());
   const cwd = () => fs.readlinkSync(`/proc/${server.pid}/cwd`);

@@ -12,7 +12,7 @@ const LINES = 400;
 const version = (letter) => `import sys\nw = ['${letter}']\n` + `w.append('${letter}')\n`.repeat(LINES) + `print(''.join(sorted(set(w))), len(w))\nprint('whole')\n`;
 
 test('16: versions A and B alternate during the runs, each run is wholly A or B', async (t) => {
-  const runs = count(500, { asan: 30, tsan: 20 });
+  const runs = count(500, { asan: 20, tsan: 15 });
   const server = await Server.start({ config: freely });
   t.after(() => server.destroy());
   const ann = await server.user('ann');
