@@ -12,7 +12,7 @@ struct bench_options {
         const char *data; /* DIR of that url, or NULL */
         const char
                 *password_file; /* lines "NAME PASSWORD", or NULL: users are made with latchctl */
-        const char *only;       /* one case of front; NULL: all */
+        const char *only;       /* one case of front or terminal; NULL: all */
         unsigned users, rounds; /* rounds: 0 is the benchmark's own number */
         bool json, quick;       /* quick: that it runs, not what it measures */
         uint64_t deadline_ns;
@@ -23,6 +23,8 @@ _must_use_ int bench_classroom(struct server *server, const struct bench_options
 _must_use_ int bench_run(struct server *server, const struct bench_options *o);
 _must_use_ int bench_front(struct server *server, const struct bench_options *o);
 extern const struct server_settings bench_front_settings;
+_must_use_ int bench_terminal(struct server *server, const struct bench_options *o);
+extern const struct server_settings bench_terminal_settings;
 
 /* n students with names and passwords, made on the server if need be, signed in, each at a socket of their own.
  * NULL and words on stderr, or all of them. */

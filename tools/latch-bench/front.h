@@ -32,8 +32,6 @@ void front_peer_done(struct front_peer *p);
 
 /* How many of a process's threads bear this name. */
 _must_use_ int front_threads(pid_t pid, const char *name, unsigned *ret);
-/* What a process has used of the processors, ns. 0: it is gone. */
-uint64_t front_cpu_ns(pid_t pid);
 
 /* A blocking connection whose reads and writes give up after a while. */
 _must_use_ int front_connect(const struct site *site, uint64_t deadline_ns, int *ret);

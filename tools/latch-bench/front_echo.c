@@ -10,6 +10,7 @@
 #include "front.h"
 #include "pairs.h"
 #include "stats.h"
+#include "usage.h"
 
 #define LINES       64
 #define ROUNDS      11u
@@ -111,7 +112,7 @@ static int on_line(struct side *s, struct line *l, uint64_t until_ns) {
 
 static int turn(void *side, double to[PAIRS_VALUES]) {
         struct side *s = side;
-        uint64_t began = clock_mono_ns(), until = began + s->slice_ns, cpu = front_cpu_ns(s->pid);
+        uint64_t began = clock_mono_ns(), until = began + s->slice_ns, cpu = usage_cpu_ns(s->pid);
         struct stats us;
         int r = 0;
 
@@ -131,7 +132,7 @@ static int turn(void *side, double to[PAIRS_VALUES]) {
         us = stats_of(s->us, s->n);
         to[1] = us.p50;
         to[2] = us.p99;
-        to[3] = s->n ? (double)(front_cpu_ns(s->pid) - cpu) / 1e3 / (double)s->n : 0;
+        to[3] = s->n ? (double)(usage_cpu_ns(s->pid) - cpu) / 1e3 / (double)s->n : 0;
         return r;
 }
 
@@ -140,6 +141,7 @@ int front_echo(struct front_run *run, const char *name, size_t bytes) {
         _cleanup_(front_frame_done) struct front_frame frame = {0};
         struct side ours = {.epoll_fd = -1}, bare = {.epoll_fd = -1};
         const struct pairs_plan plan = {
+                .bench = "front",
                 .name = name,
                 .peer = "civetweb's own echo",
                 .values = 4,

@@ -145,6 +145,7 @@ static int write_turn(void *side, double to[PAIRS_VALUES]) {
 static int measure_put(struct front_run *run, struct transfer *ours, struct transfer *bare) {
         const struct bench_options *o = run->options;
         const struct pairs_plan plan = {
+                .bench = "front",
                 .name = o->quick ? "put1m" : "put100m",
                 .peer = "a write and fsync",
                 .values = 1,
@@ -165,6 +166,7 @@ static int measure_get(struct front_run *run, struct transfer *ours, struct tran
         const struct bench_options *o = run->options;
         struct front_peer nginx;
         const struct pairs_plan plan = {
+                .bench = "front",
                 .name = o->quick ? "get1m" : "get100m",
                 .peer = "nginx",
                 .values = 1,

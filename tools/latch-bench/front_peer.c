@@ -143,15 +143,6 @@ int front_threads(pid_t pid, const char *name, unsigned *ret) {
         return n > 0 ? 0 : -ESRCH;
 }
 
-uint64_t front_cpu_ns(pid_t pid) {
-        struct timespec t;
-        clockid_t clock;
-
-        if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) < 0)
-                return 0;
-        return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* The end of stdin is civet-echo's. nginx has none, and nothing to lose. */
 void front_peer_done(struct front_peer *p) {
         bool waits = p->process.in >= 0;

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "front.h"
 #include "pairs.h"
+#include "usage.h"
 
 #define AT_ONCE     16 /* upgrades under way */
 #define BATCHES     40u
@@ -59,7 +60,7 @@ static int batch(const struct upgrades *u) {
 
 static int upgrade_turn(void *side, double to[PAIRS_VALUES]) {
         const struct upgrades *u = side;
-        uint64_t began = clock_mono_ns(), cpu = front_cpu_ns(u->pid);
+        uint64_t began = clock_mono_ns(), cpu = usage_cpu_ns(u->pid);
 
         for (unsigned i = 0; i < u->batches; i++) {
                 int r = batch(u);
@@ -67,7 +68,7 @@ static int upgrade_turn(void *side, double to[PAIRS_VALUES]) {
                         return r;
         }
         to[0] = u->batches * AT_ONCE / ((double)(clock_mono_ns() - began) / 1e9);
-        to[1] = (double)(front_cpu_ns(u->pid) - cpu) / 1e3 / (u->batches * AT_ONCE);
+        to[1] = (double)(usage_cpu_ns(u->pid) - cpu) / 1e3 / (u->batches * AT_ONCE);
         return 0;
 }
 
@@ -78,6 +79,7 @@ int front_upgrades(struct front_run *run) {
                                 o->deadline_ns},
                         bare = {&run->civet.site, run->civet.process.pid, batches, o->deadline_ns};
         const struct pairs_plan plan = {
+                .bench = "front",
                 .name = "upgrades",
                 .peer = "civetweb's own echo",
                 .values = 2,
@@ -96,22 +98,6 @@ int front_upgrades(struct front_run *run) {
 
 /* ---- memory ---- */
 
-/* Its share of what it maps, KiB. */
-static int weigh(pid_t pid, unsigned long *ret_kib) {
-        char path[64], line[256];
-        int r = -EPROTO;
-
-        (void)snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
-        FILE *f = fopen(path, "re");
-        if (!f)
-                return -errno;
-        while (fgets(line, sizeof line, f))
-                if (sscanf(line, "Pss: %lu", ret_kib) == 1)
-                        r = 0;
-        (void)fclose(f);
-        return r;
-}
-
 struct weight {
         unsigned long before_kib, after_kib;
 };
@@ -120,7 +106,8 @@ struct weight {
 static int weigh_sockets(pid_t pid, const struct site *site, unsigned sockets, uint64_t deadline_ns,
                          struct weight *ret) {
         _cleanup_(front_frame_done) struct front_frame frame = {0};
-        int *fds = malloc(sockets * sizeof *fds), r = fds ? weigh(pid, &ret->before_kib) : -ENOMEM;
+        int *fds = malloc(sockets * sizeof *fds),
+            r = fds ? usage_pss_kib(pid, &ret->before_kib) : -ENOMEM;
         unsigned char answer[PAYLOAD + 4];
         unsigned n = 0;
 
@@ -138,7 +125,7 @@ static int weigh_sockets(pid_t pid, const struct site *site, unsigned sockets, u
                 n++;
         }
         if (r == 0)
-                r = weigh(pid, &ret->after_kib);
+                r = usage_pss_kib(pid, &ret->after_kib);
         for (unsigned i = 0; i < n; i++)
                 fd_close(fds[i]);
         free(fds);

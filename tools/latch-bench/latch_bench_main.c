@@ -19,6 +19,7 @@ static const char usage[] =
         "       latch-bench run [--rounds N] [OPTIONS]        first output of print(1), beside bare bwrap\n"
         "       latch-bench front [--rounds N] [--quick] [--case NAME] [--json] [--timeout SECONDS]\n"
         "                                                     sockets and files, beside bare civetweb and nginx\n"
+        "       latch-bench terminal [the same]               terminals, beside a bare relay\n"
         "\n"
         "  --json                  the last line is one JSON object\n"
         "  --timeout SECONDS       give up after this long (300)\n"
@@ -111,6 +112,7 @@ int main(int argc, char **argv) {
                 {"classroom", bench_classroom, &none, false},
                 {"run", bench_run, &none, false},
                 {"front", bench_front, &bench_front_settings, true},
+                {"terminal", bench_terminal, &bench_terminal_settings, true},
         };
         struct bench_options o = {.users = 60};
         bool valid = parse(argc, argv, &o);

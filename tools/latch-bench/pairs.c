@@ -28,7 +28,8 @@ static int measure(const struct pairs_plan *p, struct value *values) {
 
 static void tell(const struct pairs_plan *p, struct value *values, bool json) {
         if (json)
-                printf("{\"bench\":\"front\",\"case\":\"%s\",\"rounds\":%u", p->name, p->rounds);
+                printf("{\"bench\":\"%s\",\"case\":\"%s\",\"rounds\":%u", p->bench, p->name,
+                       p->rounds);
         else
                 printf("%s, medians of %u pairs beside %s:\n", p->name, p->rounds, p->peer);
         for (size_t k = 0; k < p->values; k++) {

@@ -17,8 +17,8 @@
 typedef int (*pairs_turn)(void *side, double to[PAIRS_VALUES]);
 
 struct pairs_plan {
-        const char *name; /* the case */
-        const char *peer; /* in words */
+        const char *bench, *name; /* the benchmark, and which case of it */
+        const char *peer;         /* in words */
         size_t values;
         const char *names[PAIRS_VALUES]; /* of the values, with their unit: "p99_us" */
         pairs_turn ours, bare;

@@ -1,0 +1,245 @@
+/* The contract is in line.h. */
+#include "line.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "relay.h"
+
+#define ACK_EVERY    (32u << 10)
+#define HEADER_BYTES 16u
+#define KIND_OUTPUT  1
+#define KIND_INPUT   2
+#define TYPE_MAX     4096u
+#define END_NS       (5 * UINT64_C(1000000000))
+
+enum { COLS = 80, ROWS = 24 };
+
+/* ---- what comes ---- */
+
+static void look_for_mark(struct line *l, const char *data, size_t n) {
+        for (size_t i = 0; l->mark && i < n; i++) {
+                if (l->matched == 0) {
+                        const char *at = memchr(data + i, l->mark[0], n - i);
+                        if (!at)
+                                return;
+                        i = (size_t)(at - data);
+                }
+                l->matched = data[i] == l->mark[l->matched] ? l->matched + 1
+                                                            : data[i] == l->mark[0];
+                if (l->mark[l->matched] == '\0')
+                        l->mark = NULL;
+        }
+}
+
+static void take_output(struct line *l, const char *data, size_t n) {
+        l->last_ns = clock_mono_ns();
+        if (l->first_ns == 0)
+                l->first_ns = l->last_ns;
+        l->bytes += n;
+        look_for_mark(l, data, n);
+}
+
+static void say(struct line *l, json_t *message) {
+        char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
+        int r = text ? ws_send_text(l->ws, text, strlen(text)) : -ENOMEM;
+
+        if (r < 0)
+                l->error = r;
+        free(text);
+        json_decref(message);
+}
+
+static void ask(struct line *l, const char *method, json_t *params) {
+        l->asked++;
+        say(l, json_pack("{s:s, s:I, s:s, s:o}", "jsonrpc", "2.0", "id", (json_int_t)l->asked,
+                         "method", method, "params", params));
+}
+
+static void on_binary(void *arg, const unsigned char *data, size_t n) {
+        struct line *l = arg;
+
+        if (n < HEADER_BYTES || data[0] != KIND_OUTPUT) {
+                l->error = -EPROTO;
+                return;
+        }
+        take_output(l, (const char *)data + HEADER_BYTES, n - HEADER_BYTES);
+        if (l->bytes - l->acked < ACK_EVERY)
+                return;
+        l->acked = l->bytes;
+        say(l,
+            json_pack("{s:s, s:s, s:{s:I, s:I}}", "jsonrpc", "2.0", "method", "session.ack",
+                      "params", "channel", (json_int_t)l->channel, "offset", (json_int_t)l->acked));
+}
+
+static void on_reply(struct line *l, const json_t *message) {
+        const json_t *error = json_object_get(message, "error"),
+                     *result = json_object_get(message, "result"),
+                     *channel = json_object_get(result, "channel");
+        const char *session = json_string_value(json_object_get(result, "session")),
+                   *words = json_string_value(json_object_get(error, "message"));
+
+        l->answered = json_integer_value(json_object_get(message, "id"));
+        if (error) {
+                fprintf(stderr, "latch-bench: the server refused: %s\n", words ? words : "");
+                l->error = -EREMOTEIO;
+        }
+        if (channel)
+                l->channel = (uint32_t)json_integer_value(channel);
+        if (session && str_copy(l->session, sizeof l->session, session) < 0)
+                l->error = -EPROTO;
+}
+
+static void on_text(void *arg, const char *text, size_t n) {
+        json_t *message = json_loadb(text, n, 0, NULL);
+        const char *method = json_string_value(json_object_get(message, "method"));
+
+        if (!method)
+                on_reply(arg, message);
+        else if (str_eq(method, "session.exit"))
+                ((struct line *)arg)->ended = true;
+        json_decref(message);
+}
+
+static int relay_turn(struct line *l) {
+        static char data[256 << 10];
+        ssize_t n;
+
+        while ((n = recv(l->fd, data, sizeof data, MSG_DONTWAIT)) > 0)
+                take_output(l, data, (size_t)n);
+        if (n == 0)
+                return -ECONNRESET;
+        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+}
+
+int line_turn(struct line *l) {
+        int r = l->ws ? ws_turn(l->ws) : relay_turn(l);
+
+        return l->error < 0 ? l->error : r;
+}
+
+int line_fd(const struct line *l) {
+        return l->ws ? ws_fd(l->ws) : l->fd;
+}
+
+int line_wait(struct line *l, uint64_t until_ns) {
+        short events = l->ws && ws_wants_to_write(l->ws) ? POLLIN | POLLOUT : POLLIN;
+        int r = fd_wait(line_fd(l), events, until_ns);
+
+        return r < 0 ? r : line_turn(l);
+}
+
+/* ---- beginning and end ---- */
+
+static int connect_server(const struct line_place *place, struct line *l) {
+        static const struct ws_events events = {.text = on_text, .binary = on_binary};
+        const struct ws_target t = {place->site->host, place->site->port, "/v1/ws",
+                                    "latch.v1",        place->token,      place->deadline_ns};
+        int status = 0, r = ws_open(&t, &events, l, &l->ws, &status);
+
+        if (r == -EACCES)
+                fprintf(stderr, "latch-bench: the socket was refused with status %d\n", status);
+        return r;
+}
+
+int line_ask(const struct line_place *place, struct line *l) {
+        int r = 0;
+
+        *l = LINE_NONE;
+        l->place = place;
+        if (place->site)
+                r = connect_server(place, l);
+        l->asked_ns = clock_mono_ns();
+        if (!place->site)
+                r = relay_start(place->argv, &l->fd, &l->relay);
+        else if (r == 0)
+                ask(l, "session.open",
+                    json_pack("{s:s, s:i, s:i}", "kind", "shell", "cols", COLS, "rows", ROWS));
+        return r < 0 ? r : l->error;
+}
+
+int line_open(const struct line_place *place, struct line *l) {
+        int r = line_ask(place, l);
+
+        while (r == 0 && l->first_ns == 0)
+                r = line_wait(l, place->deadline_ns);
+        return r;
+}
+
+int line_watch(const struct line_place *place, const char *session, struct line *l) {
+        int r;
+
+        *l = LINE_NONE;
+        l->place = place;
+        r = connect_server(place, l);
+        if (r == 0)
+                ask(l, "session.attach",
+                    json_pack("{s:s, s:s, s:i, s:i}", "session", session, "role", "viewer", "cols",
+                              COLS, "rows", ROWS));
+        while (r == 0 && l->answered < l->asked)
+                r = line_wait(l, place->deadline_ns);
+        return r;
+}
+
+int line_close(struct line *l, const char *session) {
+        int r = 0;
+
+        ask(l, "session.close", json_pack("{s:s}", "session", session));
+        while (r == 0 && l->answered < l->asked)
+                r = line_wait(l, l->place->deadline_ns);
+        return r;
+}
+
+void line_leave(struct line *l) {
+        l->ws = ws_close(l->ws);
+        l->fd = fd_close(l->fd);
+        relay_end(&l->relay);
+}
+
+void line_end(struct line *l) {
+        uint64_t until_ns = clock_mono_ns() + END_NS;
+
+        if (l->ws && l->session[0] && !l->ended && line_close(l, l->session) < 0)
+                l->ended = true; /* the server's end will be its */
+        while (l->ws && l->session[0] && !l->ended && line_wait(l, until_ns) == 0)
+                ;
+        line_leave(l);
+}
+
+/* ---- what is typed ---- */
+
+int line_type(struct line *l, const void *data, size_t n) {
+        unsigned char message[HEADER_BYTES + TYPE_MAX] = {KIND_INPUT};
+        uint32_t channel = htole32(l->channel);
+        uint64_t offset = htole64(l->typed);
+
+        if (n > TYPE_MAX)
+                return -EMSGSIZE;
+        l->typed += n;
+        if (!l->ws)
+                return send(l->fd, data, n, MSG_NOSIGNAL) == (ssize_t)n ? 0 : -EPIPE;
+        memcpy(message + 4, &channel, sizeof channel);
+        memcpy(message + 8, &offset, sizeof offset);
+        memcpy(message + HEADER_BYTES, data, n);
+        return ws_send_binary(l->ws, message, HEADER_BYTES + n);
+}
+
+int line_run(struct line *l, const char *command, const char *mark) {
+        int r;
+
+        l->mark = mark;
+        l->matched = 0;
+        r = line_type(l, command, strlen(command));
+        while (r == 0 && l->mark)
+                r = line_wait(l, l->place->deadline_ns);
+        return r;
+}
