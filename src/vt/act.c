@@ -38,10 +38,17 @@ void act_settle(struct vt *vt) {
 }
 
 void act_goto(struct vt *vt, unsigned row, unsigned col) {
-        unsigned top = vt->modes & MODE_ORIGIN ? vt->top : 0;
+        unsigned top = vt->modes & MODE_ORIGIN ? vt->shown->top : 0;
 
         act_settle(vt);
         act_passf(vt, "\033[%u;%uH", (row > top ? row - top : 0) + 1, col + 1);
+}
+
+/* libvterm does that for a glyph alone; it is not drawn. */
+void act_pend(struct vt *vt) {
+        vt->unseen = true;
+        vterm_input_write(vt->term, " ", 1);
+        vt->unseen = false;
 }
 
 /* ---- text ---- */
@@ -119,9 +126,9 @@ void act_save(struct vt *vt) {
         VTermPos pos;
 
         vterm_state_get_cursorpos(vt->state, &pos);
-        vt->screens[vt->active].saved = (struct saved){
+        vt->shown->saved = (struct saved){
                 .set = true,
-                .row = (unsigned)pos.row,
+                .row = (unsigned)pos.row + (vt->active == 0 ? vt->scrolled : 0),
                 .col = vt->last_end == vt->cols ? vt->cols - 1 : (unsigned)pos.col,
                 .pen = vt->pen,
                 .charsets = vt->charsets,
@@ -133,12 +140,18 @@ static void use_charsets(struct vt *vt, const struct charsets *c) {
         act_passf(vt, "\033(%c\033)%c%c", c->g[0], c->g[1], c->use ? 0x0e : 0x0f);
 }
 
+unsigned act_saved_row(const struct vt *vt, unsigned screen) {
+        unsigned row = vt->screens[screen].saved.row, gone = screen == 0 ? vt->scrolled : 0;
+
+        return MIN(row - MIN(row, gone), vt->rows - 1);
+}
+
 void act_restore(struct vt *vt) {
-        const struct saved *s = &vt->screens[vt->active].saved;
+        const struct saved *s = &vt->shown->saved;
 
         vt->pen = s->pen;
         use_charsets(vt, s->set ? &s->charsets : &(struct charsets){.g = {'B', 'B'}});
-        act_goto(vt, s->row, s->col);
+        act_goto(vt, act_saved_row(vt, vt->active), s->col);
 }
 
 /* ---- escapes ---- */
@@ -147,7 +160,7 @@ static void set_tab(struct vt *vt) {
         VTermPos pos;
 
         vterm_state_get_cursorpos(vt->state, &pos);
-        vt->tabs[pos.col / 8] |= (uint8_t)(1u << (pos.col % 8));
+        vt->shown->tabs[pos.col / 8] |= (uint8_t)(1u << (pos.col % 8));
         act_pass(vt, "\033H", 2);
 }
 

@@ -52,7 +52,7 @@ static void add_before_cursor(struct vt *vt, uint32_t c) {
 
         vterm_state_get_cursorpos(vt->state, &pos);
         unsigned behind = vt->last_end == vt->cols ? vt->cols : (unsigned)pos.col;
-        struct cell *cell = vt->screens[vt->active].rows[pos.row]->cells + behind;
+        struct cell *cell = vt->shown->rows[pos.row]->cells + behind;
         if (behind > 0)
                 cell--;
         if (behind > 1 && cell->chars[0] == CELL_TAIL)

@@ -54,7 +54,7 @@ static void erase(struct vt *vt, const struct csi *c) {
         unsigned col = vt->last_end == vt->cols ? vt->cols : (unsigned)pos.col;
 
         if (c->final == 'J' && what == 3)
-                history_clear(&vt->history);
+                history_forget(vt);
         if (what > 2)
                 return;
         grid_erase(vt, row, what == 0 ? col : 0, what == 1 ? col + 1 : vt->cols);
@@ -70,8 +70,8 @@ static void move_rows(struct vt *vt, const struct csi *c) {
 
         vterm_state_get_cursorpos(vt->state, &pos);
         unsigned row = (unsigned)pos.row;
-        unsigned room = down ? (row < vt->bottom ? vt->bottom : vt->rows) - 1 - row
-                             : row - (row >= vt->top ? vt->top : 0);
+        unsigned room = down ? (row < vt->shown->bottom ? vt->shown->bottom : vt->rows) - 1 - row
+                             : row - (row >= vt->shown->top ? vt->shown->top : 0);
         unsigned n = MIN(MAX(c->p[0], 1u), room);
 
         act_settle(vt);
@@ -85,11 +85,22 @@ static void move_rows(struct vt *vt, const struct csi *c) {
 static void shift_lines(struct vt *vt, const struct csi *c) {
         VTermPos pos;
 
+        act_settle(vt);
         vterm_state_get_cursorpos(vt->state, &pos);
-        if ((unsigned)pos.row < vt->top || (unsigned)pos.row >= vt->bottom)
+        if ((unsigned)pos.row < vt->shown->top || (unsigned)pos.row >= vt->shown->bottom)
                 return;
         pass(vt, c);
         act_pass(vt, "\r", 1);
+}
+
+/* ICH and DCH: wherever the region is. */
+static void shift_cells(struct vt *vt, const struct csi *c) {
+        VTermPos pos;
+
+        act_settle(vt);
+        vterm_state_get_cursorpos(vt->state, &pos);
+        int n = (int)MIN(MAX(c->p[0], 1u), vt->cols - (unsigned)pos.col);
+        grid_shift(vt, (unsigned)pos.row, (unsigned)pos.col, c->final == 'P' ? n : -n);
 }
 
 static void set_region(struct vt *vt, const struct csi *c) {
@@ -99,8 +110,8 @@ static void set_region(struct vt *vt, const struct csi *c) {
                 bottom = vt->rows;
         if (bottom < top + 2)
                 return;
-        vt->top = top;
-        vt->bottom = bottom;
+        vt->shown->top = top;
+        vt->shown->bottom = bottom;
         act_settle(vt);
         act_passf(vt, "\033[%u;%ur", top + 1, bottom);
         act_goto(vt, vt->modes & MODE_ORIGIN ? top : 0, 0);
@@ -123,9 +134,9 @@ static void clear_tabs(struct vt *vt, const struct csi *c) {
 
         vterm_state_get_cursorpos(vt->state, &pos);
         if (c->p[0] == 0)
-                vt->tabs[pos.col / 8] &= (uint8_t) ~(1u << (pos.col % 8));
+                vt->shown->tabs[pos.col / 8] &= (uint8_t) ~(1u << (pos.col % 8));
         else if (c->p[0] == 3)
-                memset(vt->tabs, 0, sizeof vt->tabs);
+                memset(vt->shown->tabs, 0, sizeof vt->shown->tabs);
         else
                 return;
         act_passf(vt, "\033[%ug", c->p[0]);
@@ -157,12 +168,12 @@ static void act_plain(struct vt *vt, const struct csi *c) {
         case 'E':
         case 'F': move_rows(vt, c); break;
         case '@':
+        case 'P': shift_cells(vt, c); break;
         case 'C':
         case 'D':
         case 'G':
         case 'H':
         case 'I':
-        case 'P':
         case 'X':
         case 'Z':
         case '`':

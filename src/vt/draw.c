@@ -1,8 +1,8 @@
 /* draw.c - the picture as bytes. vt_snapshot's contract is in vt/vt.h.
  *
  * In this order, since each disturbs what comes before it: lines and main screen, from the top, so that what scrolled
- * off scrolls off again; what DECSC saved there; the alternate screen; tabs; region and origin; the cursor; what the
- * cursor's last glyph needs off (insert, no wrap); the rest.
+ * off scrolls off again; what DECSC saved there, tabs and region; the same of the alternate screen; origin; the cursor;
+ * what the cursor's last glyph needs off (insert, no wrap); the rest.
  */
 #include "vt/vt_private.h"
 
@@ -192,7 +192,7 @@ static int draw_saved(const struct vt *vt, unsigned screen, struct buf *out) {
 
         if (!s->set)
                 return 0;
-        r = put_goto(MIN(s->row, vt->rows - 1), MIN(s->col, vt->cols - 1), out);
+        r = put_goto(act_saved_row(vt, screen), MIN(s->col, vt->cols - 1), out);
         if (r == 0)
                 r = sgr_write(&s->pen, out);
         if (r == 0)
@@ -210,44 +210,23 @@ static int draw_cursor(const struct vt *vt, struct buf *out) {
         vterm_state_get_cursorpos(vt->state, &pos);
         row = (unsigned)pos.row;
         col = (unsigned)pos.col;
-        last = &vt->screens[vt->active].rows[row]->cells[vt->cols - 1];
-        bool behind = vt->last_end == vt->cols && last->chars[0] != 0;
+        last = &vt->shown->rows[row]->cells[vt->cols - 1];
+        bool behind = vt->last_end == vt->cols;
         if (behind)
                 col = last->chars[0] == CELL_TAIL ? vt->cols - 2 : vt->cols - 1;
         if (vt->modes & MODE_ORIGIN)
-                row -= MIN(row, vt->top);
+                row -= MIN(row, vt->shown->top);
         r = put_goto(row, col, out);
         if (r < 0 || !behind)
                 return r;
         last -= last->chars[0] == CELL_TAIL;
         r = sgr_write(&last->pen, out);
-        return r < 0 ? r : put_chars(last, out);
+        if (r < 0)
+                return r;
+        return last->chars[0] == 0 ? buf_adds(out, " ") : put_chars(last, out);
 }
 
 /* ---- the rest ---- */
-
-static int draw_tabs(const struct vt *vt, struct buf *out) {
-        bool usual = true;
-        int r;
-
-        for (unsigned i = 0; i < vt->cols; i++)
-                usual &= (vt->tabs[i / 8] >> (i % 8) & 1) == (i % 8 == 0);
-        if (usual)
-                return 0;
-        r = buf_adds(out, "\033[3g");
-        for (unsigned i = 0; r == 0 && i < vt->cols; i++)
-                if (vt->tabs[i / 8] >> (i % 8) & 1)
-                        r = buf_addf(out, "\033[%uG\033H", i + 1);
-        return r;
-}
-
-static int draw_region(const struct vt *vt, struct buf *out) {
-        int r = 0;
-
-        if (vt->top > 0 || vt->bottom < vt->rows)
-                r = buf_addf(out, "\033[%u;%ur", vt->top + 1, vt->bottom);
-        return r == 0 && vt->modes & MODE_ORIGIN ? buf_adds(out, "\033[?6h") : r;
-}
 
 static int draw_modes(const struct vt *vt, struct buf *out) {
         static const struct {
@@ -283,17 +262,28 @@ static int draw_alternate(const struct vt *vt, struct buf *out) {
         r = buf_adds(out, "\033[?1047h\033[H");
         if (r == 0)
                 r = draw_screen(vt, 1, NULL, out);
-        return r < 0 ? r : draw_saved(vt, 1, out);
+        if (r == 0)
+                r = draw_saved(vt, 1, out);
+        return r < 0 ? r : margins_draw(vt, &vt->screens[1], out);
+}
+
+static int draw_origin(const struct vt *vt, struct buf *out) {
+        return vt->modes & MODE_ORIGIN ? buf_adds(out, "\033[?6h") : 0;
 }
 
 int vt_snapshot(const struct vt *vt, struct buf *out) {
         int (*const parts[])(const struct vt *, struct buf *) = {
-                draw_alternate, draw_tabs, draw_region, draw_cursor, draw_modes,
+                draw_alternate,
+                draw_origin,
+                draw_cursor,
+                draw_modes,
         };
         int r = draw_main(vt, out);
 
         if (r == 0)
                 r = draw_saved(vt, 0, out);
+        if (r == 0)
+                r = margins_draw(vt, &vt->screens[0], out);
         for (size_t i = 0; r == 0 && i < ELEMENTS(parts); i++)
                 r = parts[i](vt, out);
         if (r == 0)

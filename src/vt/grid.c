@@ -64,8 +64,9 @@ static void mend_around(const struct vt *vt, struct row *row, unsigned from, uns
 
 /* ---- what libvterm calls ---- */
 
-/* Within a row: from..to move left by n, or right by -n; n is not above to - from. */
-static void scroll_cells(const struct vt *vt, struct row *row, unsigned from, unsigned to, int n) {
+/* Within a row: from..to move left by n, or right by -n; n is not above to - from. fill: for halves that are left. */
+static void scroll_cells(const struct vt *vt, struct row *row, unsigned from, unsigned to, int n,
+                         const struct cell *fill) {
         unsigned k = (unsigned)(n > 0 ? n : -n), rest = to - from - k;
 
         if (n > 0) {
@@ -75,11 +76,11 @@ static void scroll_cells(const struct vt *vt, struct row *row, unsigned from, un
                 memmove(row->cells + from + k, row->cells + from, rest * sizeof *row->cells);
                 blank(vt, row, from, from + k);
         }
-        mend(row, 0, vt->cols, &(struct cell){.pen.bg = vt->pen.bg});
+        mend(row, 0, vt->cols, fill);
 }
 
 static struct row **rows_of(struct vt *vt) {
-        return vt->screens[vt->active].rows;
+        return vt->shown->rows;
 }
 
 /* Two characters of DEC's special graphics, which libvterm takes for others than everybody else does. */
@@ -97,28 +98,44 @@ static void leave_last(const struct vt *vt, struct row *row) {
         mend_around(vt, row, vt->cols - 1, vt->cols, &blank);
 }
 
-static int put_glyph(VTermGlyphInfo *info, VTermPos pos, void *user) {
-        struct vt *vt = user;
-        struct row *row = rows_of(vt)[pos.row];
-        unsigned col = (unsigned)pos.col, width = info->width > 1 ? 2 : 1;
+/* The row that a wrap to this one came from: the same at the end of the screen, if that does not scroll. */
+static struct row *row_before(struct vt *vt, unsigned row) {
+        bool same = row == 0 || (row == vt->last_row && row + 1 != vt->shown->bottom);
 
-        if (col + width > vt->cols)
-                width = 1;
+        return rows_of(vt)[same ? row : row - 1];
+}
+
+static void draw_glyph(struct vt *vt, uint32_t glyph, VTermPos pos, unsigned width) {
+        struct row *row = rows_of(vt)[pos.row];
+        unsigned col = (unsigned)pos.col;
+        struct cell c = {.chars = {drawn_as(vt, glyph)}, .pen = vt->pen};
+        const struct cell half = {.chars = {' '}, .pen = vt->pen};
+
         if (vt->modes & MODE_INSERT)
-                scroll_cells(vt, row, col, vt->cols, -(int)width);
-        struct cell c = {.chars = {drawn_as(vt, info->chars[0])}, .pen = vt->pen};
+                scroll_cells(vt, row, col, vt->cols, -(int)width, &half);
         if (width == 2)
                 c.pen.attrs |= ATTR_WIDE;
         if (col == 0 && vt->last_end > 0 && vt->last_end + width > vt->cols) {
                 row->wrapped = true;
-                if (vt->last_end < vt->cols && pos.row > 0)
-                        leave_last(vt, rows_of(vt)[pos.row - 1]);
+                if (vt->last_end < vt->cols)
+                        leave_last(vt, row_before(vt, (unsigned)pos.row));
         }
         row->cells[col] = c;
         if (width == 2)
                 row->cells[col + 1] = (struct cell){.chars = {CELL_TAIL}, .pen = vt->pen};
-        mend_around(vt, row, col, col + width, &(struct cell){.chars = {' '}, .pen = vt->pen});
-        vt->last_end = col + width;
+        mend_around(vt, row, col, col + width, &half);
+}
+
+static int put_glyph(VTermGlyphInfo *info, VTermPos pos, void *user) {
+        struct vt *vt = user;
+        unsigned width = info->width > 1 ? 2 : 1;
+
+        if ((unsigned)pos.col + width > vt->cols)
+                width = 1;
+        if (!vt->unseen)
+                draw_glyph(vt, info->chars[0], pos, width);
+        vt->last_end = (unsigned)pos.col + width;
+        vt->last_row = (unsigned)pos.row;
         return 1;
 }
 
@@ -129,6 +146,10 @@ void grid_erase(struct vt *vt, unsigned row, unsigned from, unsigned to) {
         blank(vt, r, from, to);
         if (from < to)
                 mend_around(vt, r, from, to, &(struct cell){.pen.bg = vt->pen.bg});
+}
+
+void grid_shift(struct vt *vt, unsigned row, unsigned from, int n) {
+        scroll_cells(vt, rows_of(vt)[row], from, vt->cols, n, &(struct cell){.pen.bg = vt->pen.bg});
 }
 
 static int erase(VTermRect rect, int selective, void *user) {
@@ -181,7 +202,8 @@ static int scroll_rect(VTermRect rect, int downward, int rightward, void *user) 
                 return 1;
         for (int r = rect.start_row; r < end_row; r++)
                 scroll_cells(vt, rows_of(vt)[r], (unsigned)rect.start_col, (unsigned)end_col,
-                             clamp(rightward, end_col - rect.start_col));
+                             clamp(rightward, end_col - rect.start_col),
+                             &(struct cell){.pen.bg = vt->pen.bg});
         return 1;
 }
 
@@ -235,7 +257,8 @@ static int resize(int rows, int cols, VTermPos *delta, void *user) {
         for (unsigned i = 0; i < ELEMENTS(skip); i++) {
                 move_in(vt, i, (unsigned)cols, (unsigned)rows, skip[i]);
                 struct saved *s = &vt->screens[i].saved;
-                s->row = s->row > skip[i] ? s->row - skip[i] : 0;
+                if (i == 1) /* the main one's goes with its row */
+                        s->row = s->row > skip[i] ? s->row - skip[i] : 0;
         }
         return 1;
 }

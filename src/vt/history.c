@@ -16,13 +16,18 @@ static void drop_oldest(struct history *h) {
         h->n--;
 }
 
-void history_clear(struct history *h) {
+static void clear(struct history *h) {
         while (h->n > 0)
                 drop_oldest(h);
 }
 
+void history_forget(struct vt *vt) {
+        clear(&vt->history);
+        vt->scrolled = 0;
+}
+
 void history_done(struct history *h) {
-        history_clear(h);
+        clear(h);
         free(h->lines);
         h->lines = NULL;
 }
@@ -51,13 +56,14 @@ static struct line *make_line(const struct vt *vt, const struct row *row) {
 void history_push(struct vt *vt, const struct row *row) {
         struct history *h = &vt->history;
 
+        vt->scrolled = MIN(vt->scrolled + 1, VT_HISTORY_LINES);
         if (!h->lines)
                 h->lines = calloc(VT_HISTORY_LINES, sizeof *h->lines);
         if (!h->lines)
                 return;
         struct line *l = make_line(vt, row);
         if (!l) {
-                history_clear(h);
+                clear(h);
                 return;
         }
         h->bytes += sizeof *l + l->n;

@@ -14,19 +14,23 @@ static void set_shared(struct vt *vt, unsigned bit, const char *name, bool on) {
 static void set_origin(struct vt *vt, bool on) {
         act_settle(vt);
         set_shared(vt, MODE_ORIGIN, "?6", on);
-        act_goto(vt, on ? vt->top : 0, 0);
+        act_goto(vt, on ? vt->shown->top : 0, 0);
 }
 
 /* The alternate screen is empty whenever it is entered. */
 static void show(struct vt *vt, unsigned screen) {
         if (vt->active == screen)
                 return;
-        act_settle(vt);
+        const struct screen *before = vt->shown;
+
         vt->active = screen;
+        vt->shown = &vt->screens[screen];
         if (screen == 1) {
-                grid_clear(vt, vt->screens[1].rows);
-                vt->screens[1].saved = (struct saved){.set = false};
+                grid_clear(vt, vt->shown->rows);
+                vt->shown->saved = (struct saved){.set = false};
+                margins_reset(vt, vt->shown);
         }
+        margins_use(vt, before);
 }
 
 static void set_private(struct vt *vt, unsigned mode, bool on) {
@@ -80,9 +84,9 @@ void modes_soft_reset(struct vt *vt) {
         vterm_state_get_cursorpos(vt->state, &pos);
         vt->modes = MODES_RESET;
         vt->pen = (struct pen){0};
-        vt->screens[vt->active].saved = (struct saved){.set = false};
-        vt->top = 0;
-        vt->bottom = vt->rows;
+        vt->shown->saved = (struct saved){.set = false};
+        vt->shown->top = 0;
+        vt->shown->bottom = vt->rows;
         vt->charsets = (struct charsets){.g = {'B', 'B'}};
         act_passf(vt, "\033[?6l\033[20l\033[r\033(B\033)B\017");
         act_goto(vt, (unsigned)pos.row, (unsigned)pos.col);

@@ -12,8 +12,8 @@ static bool is_plain(unsigned char b) {
 }
 
 static bool may_skip(const struct vt *vt) {
-        return vt->scan == SCAN_GROUND && vt->active == 0 && vt->top == 0 &&
-               vt->bottom == vt->rows && vt->modes & MODE_WRAP && !(vt->modes & MODE_INSERT);
+        return vt->scan == SCAN_GROUND && vt->active == 0 && vt->shown->top == 0 &&
+               vt->shown->bottom == vt->rows && vt->modes & MODE_WRAP && !(vt->modes & MODE_INSERT);
 }
 
 /* Where the last lines of p..end begin, or p: at a new line's first column. */

@@ -11,29 +11,19 @@ static unsigned fit(unsigned n, unsigned least) {
         return n < least ? least : MIN(n, VT_SIZE_MAX);
 }
 
-static void usual_tabs(struct vt *vt, unsigned from) {
-        for (unsigned i = from; i < VT_SIZE_MAX; i++) {
-                uint8_t bit = (uint8_t)(1u << (i % 8));
-
-                vt->tabs[i / 8] =
-                        (uint8_t)(i % 8 == 0 ? vt->tabs[i / 8] | bit : vt->tabs[i / 8] & ~bit);
-        }
-}
-
 void act_reset(struct vt *vt) {
         vt->pen = (struct pen){0};
         vt->active = 0;
+        vt->shown = &vt->screens[0];
         for (size_t i = 0; i < ELEMENTS(vt->screens); i++) {
                 grid_clear(vt, vt->screens[i].rows);
                 vt->screens[i].saved = (struct saved){.set = false};
+                margins_reset(vt, &vt->screens[i]);
         }
-        history_clear(&vt->history);
+        history_forget(vt);
         vt->charsets = (struct charsets){.g = {'B', 'B'}};
         vt->modes = MODES_RESET;
         vt->mouse = vt->mouse_format = vt->cursor_style = 0;
-        vt->top = 0;
-        vt->bottom = vt->rows;
-        usual_tabs(vt, 0);
         vt->last_end = vt->last_n = 0;
         vterm_state_reset(vt->state, 1);
 }
@@ -80,17 +70,17 @@ struct vt *vt_free(struct vt *vt) {
 
 /* As xterm.js: columns that are new have the usual tabs, the region is the whole screen. */
 static void apply(struct vt *vt, unsigned cols, unsigned rows) {
+        unsigned kept = MIN(vt->cols, cols);
+
         if (cols <= vt->cols)
                 act_settle(vt);
         vterm_set_size(vt->term, (int)rows, (int)cols); /* resize of grid.c */
-        usual_tabs(vt, MIN(vt->cols, cols));
         for (size_t i = 0; i < ELEMENTS(vt->grown); i++)
                 vt->grown[i] = grid_free(vt->grown[i], vt->rows);
         vt->cols = cols;
         vt->rows = rows;
         vt->last_end = 0;
-        vt->top = 0;
-        vt->bottom = rows;
+        margins_resize(vt, kept);
         VTermPos pos;
         vterm_state_get_cursorpos(vt->state, &pos);
         act_passf(vt, "\033[r");

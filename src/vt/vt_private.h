@@ -95,7 +95,7 @@ struct charsets {
 
 struct saved { /* by DECSC */
         bool set;
-        unsigned row, col;
+        unsigned row, col; /* row: of the main screen with what had scrolled off, see `scrolled` */
         struct pen pen;
         struct charsets charsets;
 };
@@ -103,6 +103,8 @@ struct saved { /* by DECSC */
 struct screen {
         struct row **rows;
         struct saved saved;
+        unsigned top, bottom; /* scroll region: rows top..bottom-1 */
+        uint8_t tabs[VT_SIZE_MAX / 8];
 };
 
 enum scan_state {
@@ -125,15 +127,19 @@ struct vt {
         unsigned probed_width;
         unsigned cols, rows;
         struct screen screens[2];
-        unsigned active; /* 1: the alternate one */
+        unsigned active;      /* 1: the alternate one */
+        struct screen *shown; /* that one */
         struct pen pen;
         struct charsets charsets;
         unsigned modes;
         unsigned mouse, mouse_format, cursor_style; /* as the parameter that set it; 0: none */
-        unsigned top, bottom;                       /* scroll region: rows top..bottom-1 */
-        uint8_t tabs[VT_SIZE_MAX / 8];
         /* The column behind the last glyph; 0: the cursor was moved since. At `cols` the next one wraps. */
         unsigned last_end;
+        unsigned last_row; /* where that glyph was put */
+        /* Rows of the main screen that have scrolled off, up to VT_HISTORY_LINES: what DECSC saved there goes with its row,
+         * as in xterm.js. */
+        unsigned scrolled;
+        bool unseen;    /* glyphs are not put */
         bool scrolling; /* what scrolls off the top is kept: text and line feeds, not what deletes */
         char last[4];   /* the last character of text, for REP */
         unsigned last_n;
@@ -161,7 +167,10 @@ extern const VTermStateCallbacks grid_callbacks;
 _must_use_ struct row **grid_new(unsigned cols, unsigned rows); /* NULL without memory */
 struct row **grid_free(struct row **g, unsigned rows);          /* returns NULL */
 void grid_clear(struct vt *vt, struct row **g);
-void grid_erase(struct vt *vt, unsigned row, unsigned from, unsigned to); /* of what is shown */
+/* Of what is shown. */
+void grid_erase(struct vt *vt, unsigned row, unsigned from, unsigned to);
+/* What stands from this column on moves left by n, or right by -n; n is not above the columns left. */
+void grid_shift(struct vt *vt, unsigned row, unsigned from, int n);
 
 /* ---- combine.c ---- */
 _must_use_ int combine_init(struct vt *vt); /* 0, -ENOMEM */
@@ -172,7 +181,7 @@ bool combine(struct vt *vt, const unsigned char *bytes, size_t n);
 
 /* ---- history.c ---- */
 void history_push(struct vt *vt, const struct row *row);
-void history_clear(struct history *h);
+void history_forget(struct vt *vt); /* all of it */
 void history_done(struct history *h);
 const struct line *history_line(const struct history *h, unsigned i); /* 0: the oldest */
 
@@ -188,10 +197,21 @@ void act_osc(struct vt *vt, const char *bytes, size_t n);
 void act_pass(struct vt *vt, const char *bytes, size_t n); /* to libvterm */
 void act_passf(struct vt *vt, const char *fmt, ...) _printf_(2, 3);
 void act_settle(struct vt *vt); /* the next glyph no longer wraps */
+void act_pend(struct vt *vt);   /* from the last column: it does */
 void act_goto(struct vt *vt, unsigned row, unsigned col);
 void act_save(struct vt *vt);
 void act_restore(struct vt *vt);
+unsigned act_saved_row(const struct vt *vt, unsigned screen); /* where DECRC goes */
 void act_reset(struct vt *vt); /* to the state of vt_new, but for the size */
+
+/* ---- margins.c: the scroll region and the tabs of a screen ---- */
+void margins_reset(const struct vt *vt, struct screen *s);
+/* Another size, both screens: no region, and the usual tabs from this column on. */
+void margins_resize(struct vt *vt, unsigned from);
+/* Those of what is shown are libvterm's from now on; before it were those of `before`. The cursor stays. */
+void margins_use(struct vt *vt, const struct screen *before);
+/* 0 or as buf_add. Moves the cursor. */
+_must_use_ int margins_draw(const struct vt *vt, const struct screen *s, struct buf *out);
 
 /* ---- csi.c, modes.c, sgr.c ---- */
 void csi_act(struct vt *vt, const char *bytes, size_t n); /* between "ESC [" and behind its final */

@@ -81,17 +81,27 @@ export class Follower {
 // What asks a terminal for an answer.
 export const QUERY = /\x1b(\[[0-9;?>=]*[cn]|\[[0-9;?]*\$p|\[[0-9;]*[tx]|\[>[0-9;]*q|\[\?[0-9;]*u|Z|P[$+]q|\][0-9;]*\?)|\x05/;
 
-/** A viewer comes anew, and leaves again: its picture must be that of the follower, at the same byte. */
+let comers = 0;
+
+/** A viewer comes anew: its picture must be that of the follower, at the same byte. So must be, by then, the screen of
+ * the one that came before, which leaves. */
 export async function compare(client, follower, what) {
-  const late = await client.attach(follower.ch.session, { role: 'viewer', client: `late ${++comers}` });
+  const { ch, term: { cols, rows } } = follower;
+  const late = await client.attach(ch.session, { role: 'viewer', client: `late ${++comers}` });
   assert.equal(late.reply.replay, 'snapshot', what);
   await client.waitFor(() => late.snapshots.length === 1, { what: 'a snapshot' });
   const [{ offset, data }] = late.snapshots;
   assert.equal(offset, late.reply.offset, what);
   assert.doesNotMatch(data.toString(), QUERY, what);
-  await follower.ch.client.waitFor(() => follower.ch.next >= offset, { what: `byte ${offset}` });
-  const { cols, rows } = follower.term;
-  same(picture(await follower.to(offset)), picture(await drawn(cols, rows, data)), what);
-  await client.request('session.detach', { channel: late.number });
+  await ch.client.waitFor(() => ch.next >= offset, { what: `byte ${offset}` });
+  const wanted = picture(await follower.to(offset));
+  const { earlier } = follower;
+  follower.earlier = new Follower(late, cols, rows);
+  follower.earlier.term = await drawn(cols, rows, data);
+  same(wanted, picture(follower.earlier.term), what);
+  if (!earlier)
+    return;
+  await client.waitFor(() => earlier.ch.next >= offset, { what: `byte ${offset} at the one before` });
+  same(wanted, picture(await earlier.to(offset)), `${what}, the one before`);
+  await client.request('session.detach', { channel: earlier.ch.number });
 }
-let comers = 0;

@@ -199,6 +199,41 @@ static void test_another_size(void **state) {
         vt_free(vt);
 }
 
+static void test_each_screen_has_its_region_and_tabs(void **state) {
+        const char *other;
+
+        (void)state;
+        other = strstr(drawn("\033[2;3r\033[3G\033H\033[?47h"), "\033[?1047h");
+        assert_non_null(other);
+        assert_null(strstr(other, "\033[2;3r"));
+        assert_null(strstr(other, "\033H"));
+        assert_true(strstr(picture, "\033[2;3r") < other &&
+                    strstr(picture, "\033[3G\033H") < other);
+        assert_null(strstr(drawn("\033[?47h\033[2;3r\033[3g\033[?47l"), "\033[2;3r"));
+        assert_null(strstr(picture, "\033[3g"));
+        /* and works by it again: the region scrolls, the first line stays */
+        assert_non_null(
+                strstr(drawn("1\033[2;3r\033[?47h\033[?47l\033[3;1H3\r\n4"), "1\r\n3\r\n4"));
+        /* a glyph in the last column wraps on either screen */
+        assert_non_null(strstr(drawn("\033[2;3r\033[1;20Hx\033[?47hy"), "\033[H\r\ny"));
+}
+
+static void test_what_was_saved_goes_with_its_row(void **state) {
+        (void)state;
+        assert_non_null(strstr(drawn("\r\n\r\n\0337\r\n\0338x"), "\r\n\r\nx\r\n\033[2;1H"));
+        assert_non_null(strstr(drawn("\0337\r\n\r\n\r\n\r\n\0338x"), "\r\n\r\nx\r\n\r\n\033[1;1H"));
+}
+
+static void test_outside_the_region(void **state) {
+        (void)state;
+        assert_non_null(strstr(drawn("\033[1;2r\033[3;1Habc\033[3;1H\033[P"), "\r\n\r\nbc\033["));
+        assert_non_null(
+                strstr(drawn("\033[1;2r\033[3;1Habc\033[3;1H\033[@"), "\r\n\r\n\033[1Cabc\033["));
+        /* below it nothing scrolls: what wraps begins the same line again */
+        assert_non_null(strstr(drawn("\033[1;2r\033[3;1Hqqqqqqqqqqqqqqqqqqq\344\270\255"),
+                               "\r\n\r\n\344\270\255qqqqqqqqqqqqqqqqq \033["));
+}
+
 static void test_without_memory_it_is_as_before(void **state) {
         struct vt *vt = make(20, 3);
         struct vt *none = NULL;
@@ -231,6 +266,9 @@ int main(void) {
                 cmocka_unit_test(test_what_was_begun_goes_on),
                 cmocka_unit_test(test_queries_are_no_part_of_it),
                 cmocka_unit_test(test_another_size),
+                cmocka_unit_test(test_each_screen_has_its_region_and_tabs),
+                cmocka_unit_test(test_what_was_saved_goes_with_its_row),
+                cmocka_unit_test(test_outside_the_region),
                 cmocka_unit_test(test_without_memory_it_is_as_before),
         };
 
