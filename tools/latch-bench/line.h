@@ -12,8 +12,8 @@
 #include <sys/types.h>
 
 #include "base/macros.h"
+#include "client/ws.h"
 #include "student.h"
-#include "ws.h"
 
 struct line_place {              /* who gives shells */
         const struct site *site; /* a server; NULL: a relay */
