@@ -8,6 +8,7 @@
 #define LINGER_MS 10000u /* for who reads slowly that we failed */
 #define RETRY_MS  20u
 #define WARN_MS   60000u /* before an unused session ends; of a shorter time the half */
+#define ACK_MS    10u
 
 static uint64_t after(uint64_t ms) {
         return ms > 0 ? clock_mono_ms() + ms : 0;
@@ -67,10 +68,16 @@ void hold_clocks_gate(struct hold *h) {
         ring_writer_ignore_gate(h->ring, false);
 }
 
+void hold_clocks_wrote(struct hold *h) {
+        if (!h->clocks.ack_at)
+                h->clocks.ack_at = after(ACK_MS);
+}
+
 /* Not set counts as never. */
 static uint64_t first(const struct hold_clocks *c) {
-        const uint64_t all[] = {c->wall_at,  c->idle_at,  c->start_at,  c->kill_at,  c->force_at,
-                                c->grace_at, c->retry_at, c->linger_at, c->again_at, c->warn_at};
+        const uint64_t all[] = {c->wall_at,  c->idle_at,  c->start_at, c->kill_at,
+                                c->force_at, c->grace_at, c->retry_at, c->linger_at,
+                                c->again_at, c->warn_at,  c->ack_at};
         uint64_t at = UINT64_MAX;
 
         for (size_t i = 0; i < ELEMENTS(all); i++)
@@ -123,6 +130,7 @@ void hold_clocks_run(struct hold *h) {
         if (passed(&c->linger_at, now))
                 h->forget = true;
         (void)passed(&c->retry_at, now); /* the next turn tries again */
+        (void)passed(&c->ack_at, now);   /* it waits for room only */
         if (passed(&c->grace_at, now)) {
                 c->grace_over = true;
                 h->gated = false;

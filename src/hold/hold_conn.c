@@ -14,6 +14,7 @@
 #include "hold/hold_private.h"
 
 #define TURN_MESSAGES 32u
+#define ACK_BYTES     4096u
 
 _Static_assert(SETUP_FORGET == HOLD_FORGET, "who gives a request up says the same");
 _Static_assert(sizeof(struct hold_head) == 8, "and as much");
@@ -150,7 +151,7 @@ void hold_conn_open(struct hold *h, int fd) {
         h->conn.exit_due = h->stage == STAGE_DONE;
         h->conn.resized_due = false;
         h->conn.expires_due = h->clocks.warned;
-        if (fd_set_nonblock(fd, true) < 0 || hold_watch(h, fd, EVENT_CONN, EPOLLIN | EPOLLOUT) < 0)
+        if (fd_set_nonblock(fd, true) < 0 || hold_watch(h, fd, EVENT_CONN, EPOLLIN) < 0)
                 lose(h);
 }
 
@@ -180,12 +181,26 @@ void hold_conn_accept(struct hold *h) {
 
 /* ---- out ---- */
 
+/* Room is asked for only then: else each message that latchd reads would wake us up. */
+static void wait_for_room(struct hold *h) {
+        h->conn.writable = hold_watch_again(h, h->conn.fd, EVENT_CONN, EPOLLIN | EPOLLOUT) < 0;
+        if (h->conn.writable)
+                hold_clocks_retry(h);
+}
+
+void hold_conn_writable(struct hold *h) {
+        /* Failing, it wakes us more often than it must. */
+        if (h->conn.fd >= 0 && !h->conn.writable)
+                (void)!hold_watch_again(h, h->conn.fd, EVENT_CONN, EPOLLIN);
+        h->conn.writable = true;
+}
+
 /* 0, or -errno and it stays due: until there is room, or for the next connection. */
 static int say(struct hold *h, const void *m, size_t n, const int *fds, size_t nfds) {
         int r = fd_send(h->conn.fd, m, n, fds, nfds, MSG_DONTWAIT);
 
         if (r == -EAGAIN)
-                h->conn.writable = false;
+                wait_for_room(h);
         else if (r == -ENOBUFS || r == -ENOMEM)
                 hold_clocks_retry(h);
         return r;
@@ -238,7 +253,7 @@ static int say_expires(struct hold *h) {
 }
 
 /* The refusal first: whoever is refused for want of room waits for the acknowledgement. */
-static int say_input(struct hold *h, struct input_key *k) {
+static int say_input(struct hold *h, struct input_key *k, bool ack_waits) {
         int r = 0;
 
         if (k->refusal_due) {
@@ -249,21 +264,34 @@ static int say_input(struct hold *h, struct input_key *k) {
                 r = say(h, &m, sizeof m, NULL, 0);
                 k->refusal_due = r < 0 ? k->refusal_due : 0;
         }
-        if (r == 0 && (k->ack_due || (k->starved && hold_input_has_room(h)))) {
+        if (r == 0 && ((k->ack_due && !ack_waits) || (k->starved && hold_input_has_room(h)))) {
                 struct hold_mark m = {
                         .head.type = HOLD_INPUT_ACK, .tag = k->tag, .offset = k->written};
                 r = say(h, &m, sizeof m, NULL, 0);
                 k->ack_due = r < 0;
+                h->told_due &= r < 0; /* it wakes latchd up, who looks at the output then */
                 k->starved &= r < 0 || !hold_input_has_room(h);
         }
         return r;
 }
 
+/* A key that is typed is echoed: its acknowledgement goes when that does, so that latchd wakes up once. A paste
+ * is told as it goes. */
+static bool acks_wait(const struct hold *h) {
+        return h->clocks.ack_at > clock_mono_ms() && h->input.unsaid < ACK_BYTES &&
+               !h->conn.exit_due;
+}
+
 static int say_inputs(struct hold *h) {
+        bool wait = acks_wait(h);
         int r = 0;
 
         for (unsigned i = 0; r == 0 && i < h->input.keys_n; i++)
-                r = say_input(h, &h->input.keys[i]);
+                r = say_input(h, &h->input.keys[i], wait);
+        if (r == 0 && !wait) {
+                h->clocks.ack_at = 0;
+                h->input.unsaid = 0;
+        }
         return r;
 }
 

@@ -93,6 +93,8 @@ static void pop(struct hold *h, size_t n) {
 
         in->at = (in->at + n) % h->setup->input_bytes;
         in->n -= n;
+        in->unsaid += n;
+        hold_clocks_wrote(h);
         while (n > 0) {
                 struct input_run *run = &in->runs[in->run_at];
                 struct input_key *k = &in->keys[run->key];
@@ -120,6 +122,7 @@ static uint32_t take(struct hold *h, struct input_key *k, uint64_t offset, const
         uint64_t known = k->taken - offset;
         if (known >= n) { /* all of it came before: the answer may have been lost */
                 k->ack_due = true;
+                h->clocks.ack_at = 0;
                 return 0;
         }
         bytes += known;

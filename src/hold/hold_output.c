@@ -85,8 +85,16 @@ static void read_turn(struct hold *h, struct hold_source *s) {
 void hold_output_read(struct hold *h) {
         for (size_t i = 0; i < ELEMENTS(h->out); i++)
                 read_turn(h, &h->out[i]);
-        if (h->stage != STAGE_DONE && ring_writer_publish(h->ring))
+        if (h->stage == STAGE_DONE || !ring_writer_publish(h->ring))
+                return;
+        h->told_due = true;
+        h->clocks.ack_at = 0; /* latchd wakes up now */
+}
+
+void hold_output_tell(struct hold *h) {
+        if (h->told_due)
                 notify();
+        h->told_due = false;
 }
 
 bool hold_output_more(const struct hold *h) {
@@ -99,5 +107,5 @@ bool hold_output_ended(const struct hold *h) {
 
 void hold_output_finish(struct hold *h) {
         if (ring_writer_eof(h->ring))
-                notify();
+                h->told_due = true;
 }

@@ -73,6 +73,7 @@ struct hold_input_state {
         struct input_key *keys;
         unsigned keys_n, keys_cap;
         uint64_t uses;
+        size_t unsaid; /* bytes written since acknowledgements were said */
 };
 
 struct hold_screen {         /* of a terminal */
@@ -99,6 +100,8 @@ struct hold_clocks { /* monotonic ms; 0: not set */
         uint64_t wall_at, idle_at, start_at, kill_at, force_at, grace_at, retry_at, linger_at,
                 again_at, warn_at;
         bool warned; /* that it is unused, and ends soon */
+        /* Till then acknowledgements of input may wait for output to go with; 0: no longer. */
+        uint64_t ack_at;
         bool grace_over;
         uint64_t grace_gate; /* the gate when the driver was lost */
 };
@@ -121,6 +124,7 @@ struct hold {
         uint16_t cols, rows;
         bool ending, forget;       /* somebody asked for the end: of the cage; of us too */
         enum hold_verdict verdict; /* if ending */
+        bool told_due;             /* output was published that latchd waits for */
         bool cut;                  /* output went beyond its limit: not all of it is in the ring */
         bool reported;
         struct init_word report; /* INIT_ENDED, if reported */
@@ -148,6 +152,7 @@ bool hold_alive(const struct hold *h); /* STARTING or RUNNING */
 
 /* ---- hold_output.c ---- */
 void hold_output_read(struct hold *h); /* at most 64 KiB of each source; publishes once */
+void hold_output_tell(struct hold *h); /* latchd, if no message has woken it up already */
 bool hold_output_more(const struct hold *h);
 bool hold_output_ended(const struct hold *h);
 void hold_output_finish(struct hold *h); /* eof */
@@ -172,8 +177,9 @@ void hold_input_free(struct hold *h);
 /* ---- hold_conn.c ---- */
 void hold_conn_open(struct hold *h, int fd);
 void hold_conn_accept(struct hold *h);
-void hold_conn_read(struct hold *h);  /* at most 32 messages */
-void hold_conn_write(struct hold *h); /* what is due, as far as it goes */
+void hold_conn_read(struct hold *h);     /* at most 32 messages */
+void hold_conn_write(struct hold *h);    /* what is due, as far as it goes */
+void hold_conn_writable(struct hold *h); /* epoll says that there is room again */
 bool hold_conn_more(const struct hold *h);
 
 /* ---- hold_clocks.c ---- */
@@ -184,6 +190,7 @@ void hold_clocks_lost(struct hold *h);         /* the driver or latchd: its grac
 void hold_clocks_failed(struct hold *h);       /* and latchd knows: we end soon */
 void hold_clocks_retry(struct hold *h);        /* the system was out of memory: soon again */
 void hold_clocks_gate(struct hold *h);         /* latchd set the gate: its grace ends */
+void hold_clocks_wrote(struct hold *h);        /* input: output will follow at once, as a rule */
 int hold_clocks_wait_ms(const struct hold *h); /* for epoll_wait(2); -1: for ever */
 bool hold_clocks_due(const struct hold *h);
 void hold_clocks_run(struct hold *h);
@@ -191,3 +198,4 @@ void hold_clocks_run(struct hold *h);
 /* ---- latch_hold_main.c ---- */
 /* Edge-triggered; events as epoll_ctl(2). 0 or -errno. */
 _must_use_ int hold_watch(struct hold *h, int fd, enum hold_event event, uint32_t events);
+_must_use_ int hold_watch_again(struct hold *h, int fd, enum hold_event event, uint32_t events);

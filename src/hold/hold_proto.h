@@ -50,7 +50,8 @@ enum hold_type {
         HOLD_HELLO = 64, /* struct hold_hello; fds: DATA, CONTROL, wake eventfd */
         HOLD_STARTED,    /* struct hold_head; fds: pidfd of the cage's init */
         HOLD_FAILED,     /* struct hold_failed: the cage did not start; no EXIT follows */
-        HOLD_INPUT_ACK,  /* struct hold_mark: written to the terminal or pipe, up to offset */
+        HOLD_INPUT_ACK, /* struct hold_mark: written to the terminal or pipe, up to offset. It says also
+                            that there is output: the eventfd may stay as it is */
         HOLD_INPUT_REFUSED, /* struct hold_mark, code set: send again from offset; FULL: behind the ACK that follows */
         HOLD_INPUT_AT, /* struct hold_mark: the count of this key; tag is the query's */
         HOLD_EXIT,     /* struct hold_exit: after the ring's eof */

@@ -40,6 +40,12 @@ int hold_watch(struct hold *h, int fd, enum hold_event event, uint32_t events) {
         return epoll_ctl(h->epoll, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
 }
 
+int hold_watch_again(struct hold *h, int fd, enum hold_event event, uint32_t events) {
+        struct epoll_event e = {.events = events | EPOLLET, .data.u32 = event};
+
+        return epoll_ctl(h->epoll, EPOLL_CTL_MOD, fd, &e) < 0 ? -errno : 0;
+}
+
 /* ---- start ---- */
 
 static int read_setup(struct hold *h, const char *id) {
@@ -120,7 +126,8 @@ static void mark(struct hold *h, const struct epoll_event *e) {
         switch ((enum hold_event)e->data.u32) {
         case EVENT_CONN:
                 h->conn.readable |= in;
-                h->conn.writable |= out;
+                if (out)
+                        hold_conn_writable(h);
                 break;
         case EVENT_TTY:
                 h->out[0].ready |= in && h->out[0].fd >= 0;
@@ -153,6 +160,7 @@ static int turn(struct hold *h, int wait_ms) {
         hold_output_read(h);
         hold_cage_check(h);
         hold_conn_write(h);
+        hold_output_tell(h);
         return 0;
 }
 

@@ -324,12 +324,17 @@ void sessions_on_holder(struct sessions *ss, uint64_t number) {
                         hang_up(s);
                         return;
                 }
+                bool alone = r == 0 && m.u.head.type == HOLD_INPUT_ACK;
                 if (r == 0) {
                         r = session_hear(s, &m);
                         holder_message_done(&m);
                 }
                 if (r < 0)
                         session_lose(s, "its holder says what cannot be");
+                if (alone) { /* as a key's is, nearly always; and what follows wakes us again */
+                        sessions_on_output(ss, number);
+                        return;
+                }
         }
 }
 
