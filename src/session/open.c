@@ -180,8 +180,11 @@ static int await_started(struct opening *o, struct session *s, uint64_t until) {
 
 static int start(struct opening *o, struct session *s) {
         uint64_t until = clock_mono_ns() + SESSION_START_MS * UINT64_C(1000000);
-        int r = store_session_put(o->ss->deps.store, &s->about);
+        struct store_session record;
+        int r;
 
+        session_describe(s, &record);
+        r = store_session_put(o->ss->deps.store, &record);
         if (r == 0)
                 r = seal_script(o);
         if (r == 0)

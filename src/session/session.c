@@ -7,11 +7,13 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/str.h"
 #include "session/session_private.h"
 
 int session_new(struct sessions *ss, struct account *account, const struct store_session *about,
                 struct session **ret) {
-        struct session *s = calloc(1, sizeof *s);
+        size_t path_n = strlen(about->path) + 1, title_n = strlen(about->title) + 1;
+        struct session *s = calloc(1, sizeof *s + path_n + title_n);
         int r;
 
         if (!s)
@@ -19,7 +21,15 @@ int session_new(struct sessions *ss, struct account *account, const struct store
         s->all = ss;
         s->number = atomic_fetch_add(&ss->last_number, 1) + 1;
         s->account = account_ref(account);
-        s->about = *about;
+        s->about = (struct session_about){
+                .user_id = about->user_id,
+                .kind = about->kind,
+                .tty = about->tty,
+                .path = memcpy(s + 1, about->path, path_n),
+                .title = memcpy((char *)(s + 1) + path_n, about->title, title_n),
+                .started_ms = about->started_ms,
+        };
+        memcpy(s->about.id, about->id, sizeof s->about.id);
         s->holder_fd = s->wake_fd = -1;
         pool_strand_init(&s->strand);
         latch_mutex_init(&s->lock, LATCH_CLASS_session);
@@ -35,6 +45,18 @@ int session_new(struct sessions *ss, struct account *account, const struct store
         }
         *ret = s;
         return 0;
+}
+
+void session_describe(const struct session *s, struct store_session *ret) {
+        *ret = (struct store_session){
+                .user_id = s->about.user_id,
+                .kind = s->about.kind,
+                .tty = s->about.tty,
+                .started_ms = s->about.started_ms,
+        };
+        memcpy(ret->id, s->about.id, sizeof ret->id);
+        CHECK(str_copy(ret->path, sizeof ret->path, s->about.path) == 0);
+        CHECK(str_copy(ret->title, sizeof ret->title, s->about.title) == 0);
 }
 
 /* The last reference is gone, and with it all viewers and jobs. */

@@ -166,7 +166,7 @@ void session_wait_cage(struct session *s, uint64_t until_ns) {
 
 /* What is to be written now. False: it is to be dropped instead. */
 static bool record_of(struct session *s, struct store_session *ret) {
-        *ret = s->about;
+        session_describe(s, ret);
         LATCH_GUARD(session, &s->lock);
         if (s->state == SESSION_ENDED || s->state == SESSION_LOST) {
                 ret->state = RECORD_ENDED;
@@ -270,8 +270,9 @@ void session_record_soon(struct session *s) {
 /* ---- being forgotten ---- */
 
 int session_bury(struct session *s) {
-        struct store_session record = s->about;
+        struct store_session record;
 
+        session_describe(s, &record);
         record.state = RECORD_RUNNING;
         record.tombstone = true;
         return store_session_put(s->all->deps.store, &record);

@@ -60,6 +60,15 @@ struct session_query {
         struct session_query *next;
 };
 
+struct session_about { /* of its record, what never changes */
+        char id[RANDOM_ID_CHARS + 1];
+        int64_t user_id;
+        enum session_kind kind;
+        bool tty;
+        const char *path, *title; /* they lie behind the session */
+        uint64_t started_ms;
+};
+
 struct session {
         struct registry_item item; /* by number */
         struct registry_item name; /* by id, from publish on; has a reference to the session */
@@ -67,9 +76,8 @@ struct session {
         uint64_t number;           /* fixed, never reused */
         struct account *account;   /* fixed, referenced */
         struct pool_strand strand;
-        struct store_session
-                about; /* fixed from publish on: id, user_id, kind, tty, path, title, started_ms */
-        bool counted;  /* fixed: one of account->sessions */
+        struct session_about about; /* fixed */
+        bool counted;               /* fixed: one of account->sessions */
 
         /* Fixed once it can be attached to (session_ready); before, of the thread that opens it, or of the
          * pump, while it is mute. */
@@ -147,6 +155,8 @@ void session_reclaim_name(struct registry_item *item); /* of by_id */
 /* Of this account, not published, not watched, STARTING, by number already: nobody knows it yet. */
 _must_use_ int session_new(struct sessions *ss, struct account *account,
                            const struct store_session *about, struct session **ret);
+/* What never changes, as a record; the rest of it is 0. */
+void session_describe(const struct session *s, struct store_session *ret);
 /* From now on it is found by id. 0, -EUSERS. */
 _must_use_ int session_publish(struct session *s);
 /* Found no more by id; the pump and those who have a reference know it still. */

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "session/viewer_private.h"
 
 int sessions_new(const struct sessions_deps *deps, struct sessions **ret) {
@@ -186,8 +187,8 @@ int sessions_forget_of(struct sessions *ss, const struct account *owner) {
 static void describe(struct session *s, struct session_info *ret) {
         memcpy(ret->id, s->about.id, sizeof ret->id);
         memcpy(ret->owner, s->account->name, sizeof ret->owner);
-        memcpy(ret->title, s->about.title, sizeof ret->title);
-        memcpy(ret->path, s->about.path, sizeof ret->path);
+        CHECK(str_copy(ret->title, sizeof ret->title, s->about.title) == 0);
+        CHECK(str_copy(ret->path, sizeof ret->path, s->about.path) == 0);
         ret->kind = s->about.kind;
         ret->started_ms = s->about.started_ms;
         LATCH_GUARD(session, &s->lock);
