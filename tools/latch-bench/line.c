@@ -151,6 +151,19 @@ static int connect_server(const struct line_place *place, struct line *l) {
         return r;
 }
 
+static int await_reply(struct line *l) {
+        int r = 0;
+
+        while (r == 0 && l->answered < l->asked)
+                r = line_wait(l, l->place->deadline_ns);
+        return r;
+}
+
+static void ask_for_shell(struct line *l) {
+        ask(l, "session.open",
+            json_pack("{s:s, s:i, s:i}", "kind", "shell", "cols", COLS, "rows", ROWS));
+}
+
 int line_ask(const struct line_place *place, struct line *l) {
         int r = 0;
 
@@ -162,8 +175,7 @@ int line_ask(const struct line_place *place, struct line *l) {
         if (!place->site)
                 r = relay_start(place->argv, &l->fd, &l->relay);
         else if (r == 0)
-                ask(l, "session.open",
-                    json_pack("{s:s, s:i, s:i}", "kind", "shell", "cols", COLS, "rows", ROWS));
+                ask_for_shell(l);
         return r < 0 ? r : l->error;
 }
 
@@ -190,13 +202,25 @@ int line_watch(const struct line_place *place, const char *session, struct line 
         return r;
 }
 
-int line_close(struct line *l, const char *session) {
-        int r = 0;
+int line_spare(struct line *l, char *ret) {
+        struct line own = *l;
+        int r;
 
-        ask(l, "session.close", json_pack("{s:s}", "session", session));
-        while (r == 0 && l->answered < l->asked)
-                r = line_wait(l, l->place->deadline_ns);
+        ask_for_shell(l);
+        r = await_reply(l);
+        if (r < 0)
+                return r;
+        memcpy(ret, l->session, sizeof l->session);
+        ask(l, "session.detach", json_pack("{s:I}", "channel", (json_int_t)l->channel));
+        r = await_reply(l);
+        memcpy(l->session, own.session, sizeof l->session);
+        l->channel = own.channel;
         return r;
+}
+
+int line_close(struct line *l, const char *session) {
+        ask(l, "session.close", json_pack("{s:s}", "session", session));
+        return await_reply(l);
 }
 
 void line_leave(struct line *l) {

@@ -51,6 +51,8 @@ void line_end(struct line *l);
 /* Closes; a server's shell lives on. */
 void line_leave(struct line *l);
 
+/* A shell more by the same socket, which nobody is attached to from then on; ret: its session, 48 bytes. */
+_must_use_ int line_spare(struct line *l, char *ret);
 /* Ends a shell that nobody need look at, by way of any line to its server. */
 _must_use_ int line_close(struct line *l, const char *session);
 

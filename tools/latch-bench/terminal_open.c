@@ -136,26 +136,12 @@ struct idle {
         unsigned n;
 };
 
-static int open_and_leave(const struct line_place *place, struct idle *all, unsigned n) {
+/* By one socket: each thread that serves one for the first time would weigh more than a session. */
+static int open_more(struct line *l, struct idle *all, unsigned n) {
         int r = 0;
 
-        for (unsigned i = 0; i < n && r == 0; i++) {
-                struct line l = LINE_NONE;
-                r = line_open(place, &l);
-                if (r == 0)
-                        memcpy(all->sessions[all->n++], l.session, sizeof l.session);
-                line_leave(&l);
-        }
-        return r;
-}
-
-static int close_all(const struct line_place *place, struct idle *all) {
-        struct line l = LINE_NONE;
-        int r = line_open(place, &l);
-
-        while (r == 0 && all->n > 0)
-                r = line_close(&l, all->sessions[--all->n]);
-        line_end(&l);
+        for (unsigned i = 0; i < n && r == 0; i++)
+                r = line_spare(l, all->sessions[all->n++]);
         return r;
 }
 
@@ -189,16 +175,16 @@ static int weigh_holders(const struct server *s, unsigned n, double *ret_kib) {
         return found > 0 ? 0 : -ESRCH;
 }
 
-static int weigh_idle(struct terminal_run *run, struct idle *all, unsigned n) {
+static int weigh_idle(struct terminal_run *run, struct line *l, struct idle *all, unsigned n) {
         unsigned long before = 0, after = 0;
         double holder = 0;
         pid_t pid = run->server->latchd.pid;
-        int r = open_and_leave(&run->ours.place, all, MIN(WARM_UP, n));
+        int r = open_more(l, all, MIN(WARM_UP, n));
 
         if (r == 0)
                 r = weigh_settled(pid, &before);
         if (r == 0)
-                r = open_and_leave(&run->ours.place, all, n);
+                r = open_more(l, all, n);
         if (r == 0)
                 r = weigh_settled(pid, &after);
         if (r == 0)
@@ -220,10 +206,14 @@ static int weigh_idle(struct terminal_run *run, struct idle *all, unsigned n) {
 int terminal_idle(struct terminal_run *run) {
         unsigned n = run->options->quick ? SESSIONS_MIN : SESSIONS;
         struct idle all = {calloc(n + WARM_UP, sizeof *all.sessions), 0};
-        int r = all.sessions ? weigh_idle(run, &all, n) : -ENOMEM;
+        struct line l = LINE_NONE;
+        int r = all.sessions ? line_open(&run->ours.place, &l) : -ENOMEM;
 
         if (r == 0)
-                r = close_all(&run->ours.place, &all);
+                r = weigh_idle(run, &l, &all, n);
+        while (r == 0 && all.n > 0)
+                r = line_close(&l, all.sessions[--all.n]);
+        line_end(&l);
         free(all.sessions);
         return r;
 }
