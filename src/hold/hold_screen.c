@@ -1,7 +1,7 @@
 /* The contract is in hold/hold_private.h: a terminal's screen, for those who attach when the bytes are gone.
  *
- * Nobody looks at most screens: bytes are drawn only when they are about to leave the ring, all that are there at once,
- * or when somebody asks.
+ * Nobody looks at most screens: bytes are drawn only when they are about to leave the ring, or when somebody asks.
+ * In slices as small as what is read, so that nobody who types beside a flood waits for a whole ring to be drawn.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +11,8 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "hold/hold_private.h"
+
+#define SLICE (32u << 10)
 
 static int ready(struct hold_screen *s) {
         if (!s->vt && s->error == 0)
@@ -34,10 +36,26 @@ static int draw(struct hold *h) {
         return 0;
 }
 
+/* The next slice, and all behind it that costs nothing. */
+static int draw_slice(struct hold *h) {
+        struct hold_screen *s = &h->screen;
+        struct iovec pieces[2];
+        int r = ready(s);
+
+        if (r < 0)
+                return r;
+        size_t n = ring_writer_kept(h->ring, s->fed, pieces);
+        CHECK(n == ring_writer_head(h->ring) - s->fed && pieces[0].iov_len > 0);
+        s->fed += vt_feed_some(s->vt, pieces[0].iov_base, pieces[0].iov_len, SLICE);
+        return 0;
+}
+
 void hold_screen_spare(struct hold *h, size_t want) {
-        if (h->setup->tty && h->screen.error == 0 &&
-            ring_writer_reaches(h->ring, h->screen.fed, want))
-                (void)draw(h); /* what went wrong is told to who asks */
+        int r = 0; /* what went wrong is told to who asks */
+
+        while (r == 0 && h->setup->tty && h->screen.error == 0 &&
+               ring_writer_reaches(h->ring, h->screen.fed, want))
+                r = draw_slice(h);
 }
 
 void hold_screen_resize(struct hold *h) {

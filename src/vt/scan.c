@@ -202,10 +202,16 @@ static void on_byte(struct vt *vt, unsigned char b) {
         }
 }
 
-void vt_feed(struct vt *vt, const void *bytes, size_t n) {
+size_t vt_feed_some(struct vt *vt, const void *bytes, size_t n, size_t most) {
         const unsigned char *p = bytes;
+        size_t from = skip_plain(vt, p, n), to = from + MIN(n - from, most);
 
-        for (size_t i = skip_plain(vt, p, n); i < n; i++)
+        for (size_t i = from; i < to; i++)
                 on_byte(vt, p[i]);
         act_text(vt);
+        return to;
+}
+
+void vt_feed(struct vt *vt, const void *bytes, size_t n) {
+        (void)vt_feed_some(vt, bytes, n, n);
 }

@@ -31,6 +31,9 @@ DEFINE_CLEANUP(struct vt, vt_free)
 
 /* The program wrote this. */
 void vt_feed(struct vt *vt, const void *bytes, size_t n);
+/* The same, but no more than `most` of it is read (plain text that would have scrolled off is passed over, and costs
+ * nothing). How much of it is done: all, or at least `most`. */
+size_t vt_feed_some(struct vt *vt, const void *bytes, size_t n, size_t most);
 /* 0; -ENOMEM and it is as before. */
 _must_use_ int vt_resize(struct vt *vt, unsigned cols, unsigned rows);
 

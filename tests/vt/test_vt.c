@@ -91,20 +91,28 @@ static void test_a_flood_leaves_the_same_picture(void **state) {
 
         (void)state;
         for (size_t i = 0; i < ELEMENTS(lines); i++) {
-                struct vt *once = make(20, 3), *often = make(20, 3);
+                struct vt *once = make(20, 3), *often = make(20, 3), *some = make(20, 3);
                 size_t n = 0;
 
                 for (int k = 0; n + 100 < sizeof flood; k++)
                         n += (size_t)snprintf(flood + n, sizeof flood - n, lines[i], k);
                 feed(once, "\033[31mbefore");
                 feed(often, "\033[31mbefore");
+                feed(some, "\033[31mbefore");
                 vt_feed(once, flood, n);
                 for (size_t k = 0; k < n; k++)
                         vt_feed(often, flood + k, 1);
+                for (size_t k = 0; k < n;) {
+                        size_t done = vt_feed_some(some, flood + k, n - k, 1000);
+                        assert_true(done >= MIN(n - k, (size_t)1000) && done <= n - k);
+                        k += done;
+                }
                 memcpy(want, picture_of(often), sizeof want);
                 assert_string_equal(picture_of(once), want);
+                assert_string_equal(picture_of(some), want);
                 vt_free(once);
                 vt_free(often);
+                vt_free(some);
         }
 }
 
