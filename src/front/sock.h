@@ -37,9 +37,9 @@ struct sock {
         struct outbox outbox;
 
         /* Any thread. */
-        atomic_uint ready;          /* enum pump_ready: on the pump's list of those who want a turn? */
-        struct sock *ready_next;    /* of that list: whoever set `ready`, then the pump */
-        atomic_bool gone;           /* its thread has read its last: the pump lets it go */
+        atomic_uint ready;       /* enum pump_ready: on the pump's list of those who want a turn? */
+        struct sock *ready_next; /* of that list: whoever set `ready`, then the pump */
+        atomic_bool gone;        /* its thread has read its last: the pump lets it go */
         atomic_bool close_received; /* the client's close frame */
         atomic_bool deaf;           /* it broke the protocol: what still comes is thrown away */
         atomic_uint close_code;     /* the first that was sent, for the log; 0 none */
