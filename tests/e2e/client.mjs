@@ -61,6 +61,12 @@ export class Channel {
     return this.out.toString('utf8');
   }
 
+  // Sent and not acknowledged: what lies in gaps was never sent.
+  get inFlight() {
+    const skipped = this.gaps.map((g) => Math.max(0, g.to - Math.max(g.from, this.acked)));
+    return skipped.reduce((n, k) => n - k, this.next - this.acked);
+  }
+
   ack(offset = this.next) {
     this.acked = offset;
     this.client.notify('session.ack', { channel: this.number, offset });
@@ -304,8 +310,8 @@ export class Client {
     ch.frames.push({ kind, offset, data: payload });
     ch.next = offset + payload.length;
     const window = this.hello.limits.window_bytes;
-    if (ch.next - ch.acked > window)
-      this.violation(`${ch.next - ch.acked} bytes beyond the last ack, the window is ${window}`);
+    if (ch.inFlight > window)
+      this.violation(`${ch.inFlight} bytes beyond the last ack, the window is ${window}`);
     if (ch.autoAck)
       this.soonAck(ch);
     return undefined;
