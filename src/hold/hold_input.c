@@ -115,7 +115,8 @@ static void pop(struct hold *h, size_t n) {
 
 static uint32_t take(struct hold *h, struct input_key *k, uint64_t offset, const char *bytes,
                      size_t n) {
-        if (h->input.closed)
+        /* What comes behind an idle limit is too late: it would be read, and not count. */
+        if (h->input.closed || (h->ending && h->verdict == HOLD_IDLE))
                 return HOLD_REFUSED_ENDED;
         if (offset > k->taken)
                 return HOLD_REFUSED_HOLE;
