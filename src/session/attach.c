@@ -33,7 +33,10 @@ static void list_holders_locked(struct session *s, struct session_refusal *no)
         LATCH_MUST_HOLD(session) {
         uint64_t now = clock_mono_ns();
 
-        no->holder_count = s->viewer_count;
+        /* Who is just being attached has a seat, and neither drives nor has been there for long. */
+        no->holder_count = MIN(s->viewer_count + s->reserved, ELEMENTS(no->holders));
+        for (size_t i = s->viewer_count; i < no->holder_count; i++)
+                no->holders[i] = (struct session_holder){.driver = false};
         for (size_t i = 0; i < s->viewer_count; i++) {
                 const struct viewer *v = s->viewers[i];
                 no->holders[i] = (struct session_holder){

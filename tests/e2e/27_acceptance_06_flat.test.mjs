@@ -2,39 +2,20 @@
 // at invented addresses sign in without end: the memory of the server is as it was.
 // also under tsan
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
 import net from 'node:net';
 import { test } from 'node:test';
 
 import { WebSocket } from 'ws';
 
-import { count, inParallel, variant } from './counts.mjs';
+import { count, inParallel } from './counts.mjs';
 import { Server } from './lib.mjs';
+import { memory } from './memory.mjs';
 
 const full = process.env.COUNT === 'full';
 const REQUESTS = full ? 1e7 : count(20000, { asan: 8000, tsan: 4000 });
 const NAMES = full ? 1e6 : count(20000, { asan: 3000, tsan: 2000 });
 const SOCKETS = 4;
 const FLAT = 3 << 20; // bytes: less than 200 for each name, or 3 in full
-
-// What is resident of the server's own: a sanitizer's heap lies where no shadow of its does.
-const HEAPS = { asan: [0x600000000000, 0x640000000000], tsan: [0x7b0000000000, 0x7c0000000000] };
-function memory(server) {
-  const heap = HEAPS[variant];
-  if (!heap)
-    return Number(/RssAnon:\s+(\d+) kB/.exec(fs.readFileSync(`/proc/${server.pid}/status`, 'utf8'))[1]) * 1024;
-  let bytes = 0, counts = false;
-  for (const line of fs.readFileSync(`/proc/${server.pid}/smaps`, 'utf8').split('\n')) {
-    const at = /^([0-9a-f]+)-/.exec(line)?.[1];
-    if (at)
-      counts = parseInt(at, 16) >= heap[0] && parseInt(at, 16) < heap[1];
-    const kb = /^Rss:\s+(\d+) kB/.exec(line)?.[1];
-    if (kb && counts)
-      bytes += Number(kb) * 1024;
-  }
-  assert.ok(bytes > 1 << 20, `${bytes} bytes of heap`);
-  return bytes;
-}
 
 // On a socket of its own, as many at a time as it may have under way; the least that a client can do.
 function askWithoutEnd(server, token, n, tally) {
