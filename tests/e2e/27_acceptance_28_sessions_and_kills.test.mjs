@@ -1,6 +1,7 @@
 // ACCEPTANCE 28: sockets open, attach and close sessions while the server is killed in the middle of it. Each
 // server that starts knows exactly the sessions whose holders live: none is lost, none is there twice, none is left
 // behind; what was closed stays closed, what was opened is there, and its file is leased by it alone.
+// also under tsan
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';

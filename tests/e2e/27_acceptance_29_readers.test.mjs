@@ -1,5 +1,6 @@
 // ACCEPTANCE 29: one source, many readers that come at any time: each that moves gets the source's bytes from its
 // offset on, each that stalled goes on behind a gap that it is told, and nobody hears of an end before there is one.
+// also under tsan
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';

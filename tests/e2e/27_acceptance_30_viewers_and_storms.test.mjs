@@ -1,5 +1,6 @@
 // ACCEPTANCE 30: who is one too many is refused before anything is allocated, and nobody is evicted for it; a seat that
 // is freed is free at once; a storm of reconnections leaves memory and the terminal's size as they were.
+// also under tsan
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
