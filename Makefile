@@ -170,7 +170,7 @@ tests/e2e/node_modules/.installed: tests/e2e/package-lock.json
 bench:
 	@tools/deps bench
 	@$(MAKE) --no-print-directory -j2 all
-	@for what in front run classroom; do $(BUILD)/bin/latch-bench $$what $(ARGS) || exit 1; done
+	@for what in front terminal run classroom; do $(BUILD)/bin/latch-bench $$what $(ARGS) || exit 1; done
 
 # What the compilers do not insist on: format, floors, sizes, thread safety, lint, unused code and includes.
 LINTED  := $(wildcard src/*/*.[ch] include/*/*.h tools/*/*.[ch] tests/*/*.[ch])

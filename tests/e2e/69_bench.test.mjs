@@ -1,4 +1,4 @@
-// The benchmark of front runs through all its cases and says what it found; how fast anything was is not judged here.
+// The benchmarks of front and of terminals run through all their cases and say what they found; how fast anything was is not judged here.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { program, runToEnd } from './lib.mjs';
@@ -22,6 +22,21 @@ test('latch-bench front: each case beside its peer, one line of JSON each', asyn
     pair(line, ['ours_p50_us', 'bare_p50_us', 'ours_p99_us', 'bare_p99_us', 'ratio_p99_us']);
   assert.equal(lines[0].sockets, 50);
   assert.ok(lines[0].ours_all > lines[0].ours);
+});
+
+test('latch-bench terminal: each case beside a bare relay, one line of JSON each', async (t) => {
+  const r = await runToEnd(program('latch-bench'), ['terminal', '--quick', '--json'], { timeout: 120_000, cwd: '/' });
+  assert.equal(r.code, 0, r.stdout + r.stderr);
+  t.diagnostic(r.stdout.trim());
+  const lines = r.stdout.trim().split('\n').map((line) => JSON.parse(line));
+  assert.deepEqual(lines.map((line) => line.case), ['idle', 'flood', 'lines', 'keys', 'keys_busy', 'open', 'open50', 'stalled', 'shells']);
+  for (const line of lines.filter((l) => l.rounds)) {
+    assert.equal(line.bench, 'terminal');
+    pair(line, ['ours', 'bare', 'ratio']);
+  }
+  const [idle, shells] = [lines[0], lines.at(-1)];
+  assert.ok(idle.sessions === 5 && idle.holder_kib > 0);
+  assert.ok(shells.keys === shells.shells && shells.p50_us > 0 && shells.p99_us >= shells.p50_us && shells.threads > 0);
 });
 
 test('latch-bench front measures no server but its own', async () => {

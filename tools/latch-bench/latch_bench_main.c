@@ -22,7 +22,7 @@ static const char usage[] =
         "       latch-bench terminal [the same]               terminals, beside a bare relay\n"
         "\n"
         "  --json                  the last line is one JSON object\n"
-        "  --timeout SECONDS       give up after this long (300)\n"
+        "  --timeout SECONDS       give up after this long (900)\n"
         "  --url http://ADDR:PORT  a server that is there, instead of one of its own; and either\n"
         "  --data DIR              its DIR: users are made by latchctl, and stay; or\n"
         "  --password-file FILE    its users, a line \"NAME PASSWORD\" each\n";
@@ -62,7 +62,7 @@ static bool parse(int argc, char **argv, struct bench_options *o) {
                 {"case", required_argument, NULL, 'c'},
                 {0},
         };
-        unsigned timeout_s = 300;
+        unsigned timeout_s = 900;
         bool ok = true;
         int c;
 
