@@ -17,10 +17,9 @@
 #include "base/buf.h"
 #include "base/macros.h"
 
-#define VT_SIZE_MAX       1000u        /* columns, rows */
-#define VT_HISTORY_LINES  1000u        /* that have scrolled off the main screen */
-#define VT_HISTORY_BYTES  (256u << 10) /* of them as they are drawn */
-#define VT_SNAPSHOT_LIMIT (64u << 20)  /* far above any screen */
+#define VT_SIZE_MAX      1000u        /* columns, rows */
+#define VT_HISTORY_LINES 1000u        /* that have scrolled off the main screen */
+#define VT_HISTORY_BYTES (256u << 10) /* of them as they are drawn */
 
 struct vt;
 

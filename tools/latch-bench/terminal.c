@@ -84,12 +84,13 @@ static int flood(struct terminal_run *run, const char *name, const char *command
         return pairs_run(&plan, run->options->json);
 }
 
-int terminal_flood(struct terminal_run *run) {
+/* 10^8 bytes of x. */
+static int terminal_flood(struct terminal_run *run) {
         return flood(run, "flood", "head -c %u /dev/zero | tr '\\0' x; echo DONE_''MARK\r",
                      FLOOD_BYTES);
 }
 
-int terminal_lines(struct terminal_run *run) {
+static int terminal_lines(struct terminal_run *run) {
         return flood(run, "lines", "seq 1 %u; echo DONE_''MARK\r", LINES);
 }
 

@@ -27,9 +27,7 @@ uint64_t terminal_cpu_ns(const struct terminal_side *side, const struct line *l)
 unsigned terminal_rounds(const struct bench_options *o, unsigned usual);
 
 /* The cases. */
-_must_use_ int terminal_flood(struct terminal_run *run); /* 10^8 bytes of x */
-_must_use_ int terminal_lines(struct terminal_run *run); /* seq */
-_must_use_ int terminal_keys(struct terminal_run *run);  /* a key there and back, 100 a second */
+_must_use_ int terminal_keys(struct terminal_run *run); /* a key there and back, 100 a second */
 _must_use_ int terminal_keys_busy(struct terminal_run *run); /* the same beside a flood */
 _must_use_ int terminal_opens(struct terminal_run *run);     /* asked for to the prompt */
 _must_use_ int terminal_opens_50(struct terminal_run *run);
