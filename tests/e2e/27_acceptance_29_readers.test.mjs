@@ -41,8 +41,8 @@ const hash = (...pieces) => pieces.reduce((h, p) => h.update(p), createHash('sha
 function judge(ch, name) {
   let at = ch.first, total = 0;
   for (const f of ch.frames) {
-    const gap = ch.gaps.find((g) => g.from === at);
-    at = gap && f.offset !== at ? gap.to : at;
+    for (let gap; f.offset !== at && (gap = ch.gaps.find((g) => g.from === at));)
+      at = gap.to;
     assert.equal(f.offset, at, `${name}: the next byte, or a gap that was told`);
     assert.equal(hash(f.data), hash(source(at, at + f.data.length)), `${name} at ${at}`);
     at += f.data.length;
