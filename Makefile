@@ -1,4 +1,4 @@
-# make · make run · make check · make check-full · make fuzz · make tidy · make bench · make install · make clean
+# make · make run · make check · make check-full · make fuzz · make model · make tidy · make bench · make install · make clean
 # Variants of every object: rel (what ships), asan (address, undefined behaviour), tsan (threads).
 VERSION  := 0.1.0
 PREFIX   ?= /usr/local
@@ -166,6 +166,11 @@ e2e-deps: $(BUILD)/fault_shim.so tests/e2e/node_modules/.installed
 tests/e2e/node_modules/.installed: tests/e2e/package-lock.json
 	@cd tests/e2e && npm ci --no-audit --no-fund --silent && touch node_modules/.installed
 
+# Spin: the models of tests/model, and their broken twins. One alone: make model ONLY=gate
+model:
+	@tools/deps model
+	@ONLY=$(ONLY) tools/run-model
+
 # What the server does beside bare peers, and under a class. Best on a machine that does nothing else.
 bench:
 	@tools/deps bench
@@ -207,5 +212,5 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: fuzz fuzz-targets tidy lint unused all all-asan all-tsan run check check-full bench install tests-asan tests-tsan e2e-deps unit-asan unit-tsan unit-rel clean
+.PHONY: model fuzz fuzz-targets tidy lint unused all all-asan all-tsan run check check-full bench install tests-asan tests-tsan e2e-deps unit-asan unit-tsan unit-rel clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
