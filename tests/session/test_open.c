@@ -315,7 +315,7 @@ static void test_a_program_outlives_the_server(void **state) {
 
         (void)state;
         save(world.ann, "home/long.py",
-             "import sys\nfor i in range(20000): print('line', i)\n"
+             "import sys\nfor i in range(40000): print('line', i)\n" /* more than the window */
              "for l in sys.stdin: print('got', l.strip(), flush=True)\n");
         rq.client = "tab-7";
         client->auto_ack = false;

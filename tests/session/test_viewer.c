@@ -553,7 +553,7 @@ static void test_a_driver_that_goes_while_it_comes_leaves_a_grace(void **state) 
         (void)client_attach(looks, session, SESSION_ROLE_VIEWER, "a", NULL);
 
         (void)state;
-        looks->closes = drives;
+        atomic_store(&looks->closes, drives);
         (void)client_attach(drives, session, SESSION_ROLE_DRIVER, "b", NULL);
         assert_true(drives->closed);
         assert_int_equal(session_signal(session, "INT"), 0); /* behind all that was said */

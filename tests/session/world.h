@@ -68,7 +68,8 @@ struct client {
         struct latch_cond more;
         struct channel *channels LATCH_GUARDED_BY(outbox); /* CHANNELS_KEPT of them */
         char wrong[200] LATCH_GUARDED_BY(outbox);          /* the first thing that was not right */
-        struct client *closes; /* once, when this one is woken, on the thread that wakes it */
+        /* Once, when this one is woken, on the thread that wakes it. */
+        _Atomic(struct client *) closes;
         bool closed;
 };
 
@@ -98,7 +99,8 @@ _unused_ static void kick_pump(void) {
 _unused_ static void client_close(struct client *c);
 
 static void client_wake(struct port *p) {
-        struct client *c = CONTAINER_OF(p, struct client, port), *other = TAKE_PTR(c->closes);
+        struct client *c = CONTAINER_OF(p, struct client, port),
+                      *other = atomic_exchange(&c->closes, NULL);
 
         atomic_store(&c->woken, true);
         kick_pump();
