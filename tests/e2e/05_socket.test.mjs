@@ -1,5 +1,4 @@
 // The socket's rules for text: one reply for each id, and the documented words for what is no request.
-// also under tsan
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

@@ -1,6 +1,5 @@
 // A server that is killed loses no session: living ones are found again, exact to the byte for their driver,
 // leases are right, exit notices of what ended meanwhile arrive, nothing is leaked.
-// also under tsan
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { processStatus, Server, until } from './lib.mjs';

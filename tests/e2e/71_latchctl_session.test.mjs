@@ -1,5 +1,4 @@
 // latchctl session list, kill, send, wait: whoever runs the server, and the sessions of all.
-// also under tsan
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
