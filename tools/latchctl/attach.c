@@ -13,6 +13,7 @@
 
 #include "attach.h"
 #include "base/clock.h"
+#include "command.h"
 #include "terminal.h"
 
 #define TYPED_MAX     65536u /* of what is not taken yet; more is thrown away, with a bell */

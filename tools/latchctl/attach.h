@@ -11,7 +11,6 @@
 #include "base/buf.h"
 #include "base/random.h"
 #include "client/ws.h"
-#include "command.h"
 #include "questions.h"
 
 struct attach {

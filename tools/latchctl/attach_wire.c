@@ -7,8 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "attach.h"
 #include "base/clock.h"
+#include "command.h"
 #include "terminal.h"
 
 #define CONNECT_NS  UINT64_C(3000000000)
