@@ -1,6 +1,5 @@
 // ACCEPTANCE 26: knowing an id is not enough. B with A's session id: not found everywhere. Revoking a token
 // closes its sockets within a second.
-// also under tsan
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Server, slow } from './lib.mjs';

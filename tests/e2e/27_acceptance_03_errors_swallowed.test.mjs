@@ -1,7 +1,6 @@
 // ACCEPTANCE 3: what fails beneath the server is never told as done. A disk that is full, one that fails, no more
 // processes: whatever said ok has happened, whatever has not said so, each request has one reply, and the log
 // names each fault.
-// also under tsan
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';

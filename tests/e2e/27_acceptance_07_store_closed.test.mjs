@@ -1,6 +1,5 @@
 // ACCEPTANCE 7: there is one way down, and it closes the store. SIGTERM under load: exit 0 within 5 s, the database
 // whole, the descriptors of each start the same. SIGKILL: what was acknowledged is there.
-// also under tsan
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
