@@ -322,16 +322,15 @@ static int say_snapshot(struct hold *h, uint64_t tag) {
 
 static int say_snapshots(struct hold *h) {
         struct hold_conn *c = &h->conn;
-        int r = 0;
 
-        while (r == 0 && c->snapshots_n > 0) {
-                r = say_snapshot(h, c->snapshots[0]);
+        while (c->snapshots_n > 0) {
+                int r = say_snapshot(h, c->snapshots[0]);
                 if (r < 0)
-                        break;
+                        return r;
                 c->snapshots_n--;
                 memmove(c->snapshots, c->snapshots + 1, c->snapshots_n * sizeof *c->snapshots);
         }
-        return r;
+        return 0;
 }
 
 static int say_if(struct hold *h, bool *due, int (*what)(struct hold *h)) {

@@ -4,8 +4,6 @@
  * In slices as small as what is read, so that nobody who types beside a flood waits for a whole ring to be drawn.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/uio.h>
 
 #include "base/buf.h"
@@ -71,20 +69,6 @@ void hold_screen_resize(struct hold *h) {
                 s->vt = vt_free(s->vt);
 }
 
-static int seal(const struct buf *picture, int *ret_fd) {
-        _cleanup_(fd_closep) int fd = memfd_create("latch-screen", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-        if (fd < 0)
-                return -errno;
-        int r = fd_write_all(fd, picture->data, picture->n);
-        if (r < 0)
-                return r;
-        if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
-                return -errno;
-        *ret_fd = TAKE_FD(fd);
-        return 0;
-}
-
 int hold_screen_snapshot(struct hold *h, int *ret_fd, uint64_t *ret_offset) {
         struct buf picture = BUF_INIT(HOLD_SNAPSHOT_MAX);
         int r = h->setup->tty ? draw(h) : -ENOTTY;
@@ -92,7 +76,7 @@ int hold_screen_snapshot(struct hold *h, int *ret_fd, uint64_t *ret_offset) {
         if (r == 0)
                 r = vt_snapshot(h->screen.vt, &picture);
         if (r == 0)
-                r = seal(&picture, ret_fd);
+                r = fd_sealed("latch-screen", picture.data, picture.n, ret_fd);
         if (r == 0)
                 *ret_offset = h->screen.fed;
         buf_done(&picture);

@@ -34,16 +34,17 @@ const char *__asan_default_options(void) {
 }
 #endif
 
-int hold_watch(struct hold *h, int fd, enum hold_event event, uint32_t events) {
-        struct epoll_event e = {.events = events | EPOLLET, .data.u32 = event};
+static int control(struct hold *h, int op, int fd, struct epoll_event e) {
+        e.events |= EPOLLET;
+        return epoll_ctl(h->epoll, op, fd, &e) < 0 ? -errno : 0;
+}
 
-        return epoll_ctl(h->epoll, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
+int hold_watch(struct hold *h, int fd, enum hold_event event, uint32_t events) {
+        return control(h, EPOLL_CTL_ADD, fd, (struct epoll_event){events, {.u32 = event}});
 }
 
 int hold_watch_again(struct hold *h, int fd, enum hold_event event, uint32_t events) {
-        struct epoll_event e = {.events = events | EPOLLET, .data.u32 = event};
-
-        return epoll_ctl(h->epoll, EPOLL_CTL_MOD, fd, &e) < 0 ? -errno : 0;
+        return control(h, EPOLL_CTL_MOD, fd, (struct epoll_event){events, {.u32 = event}});
 }
 
 /* ---- start ---- */
