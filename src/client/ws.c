@@ -247,8 +247,11 @@ static int send_frame(struct ws *w, unsigned op, const void *data, size_t n) {
         return flush(w);
 }
 
-int ws_send_text(struct ws *w, const char *text, size_t n) {
-        return send_frame(w, OP_TEXT, text, n);
+int ws_send_json(struct ws *w, json_t *message) {
+        _cleanup_(freep) char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
+
+        json_decref(message);
+        return text ? send_frame(w, OP_TEXT, text, strlen(text)) : -ENOMEM;
 }
 
 int ws_send_binary(struct ws *w, const void *data, size_t n) {

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "base/macros.h"
 
 struct ws;
@@ -35,8 +37,9 @@ bool ws_wants_to_write(const struct ws *w);
 /* The code of the server's close frame, 0 if there was none. */
 unsigned ws_close_code(const struct ws *w);
 
-/* Queues a message and sends what goes at once. -ENOBUFS above 16 MiB waiting. */
-_must_use_ int ws_send_text(struct ws *w, const char *text, size_t n);
+/* Queues a message and sends what goes at once. -ENOBUFS above 16 MiB waiting. JSON is a text; its reference is
+ * taken, and NULL is -ENOMEM, as whoever could not make it has it. */
+_must_use_ int ws_send_json(struct ws *w, json_t *message);
 _must_use_ int ws_send_binary(struct ws *w, const void *data, size_t n);
 
 /* Reads, answers pings, gives messages to the events, writes: what goes without waiting, at most 1 MiB; ask

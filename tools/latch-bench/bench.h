@@ -26,6 +26,18 @@ extern const struct server_settings bench_front_settings;
 _must_use_ int bench_terminal(struct server *server, const struct bench_options *o);
 extern const struct server_settings bench_terminal_settings;
 
+unsigned bench_rounds(const struct bench_options *o, unsigned usual);
+/* Ours to what is allowed at most: both ends of a side's sockets are of this machine. 0 or -errno. */
+_must_use_ int bench_raise_descriptors(void);
+
+/* The arguments of a bare cage, with the same namespaces as the server's and what programs need to run. */
+#define BENCH_CAGE                                                                                 \
+        "--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL",                \
+                "--die-with-parent", "--uid", "1000", "--gid", "1000", "--ro-bind", "/usr",        \
+                "/usr", "--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib",            \
+                "--symlink", "usr/lib64", "/lib64", "--proc", "/proc", "--dev", "/dev", "--tmpfs", \
+                "/tmp"
+
 /* n students with names and passwords, made on the server if need be, signed in, each at a socket of their own.
  * NULL and words on stderr, or all of them. */
 _must_use_ struct student *class_gather(struct server *server, const struct bench_options *o,

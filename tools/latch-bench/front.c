@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/str.h"
 #include "front.h"
@@ -14,16 +13,6 @@ const struct server_settings bench_front_settings = {
         "address_requests_per_minute = 100000000\n",
         "[diagnostics]\necho = yes\n",
 };
-
-/* Both ends of the sockets of one side at a time are of this machine, ours are this process's. */
-static int raise_descriptors(void) {
-        struct rlimit limit;
-
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-                return -errno;
-        limit.rlim_cur = limit.rlim_max;
-        return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
-}
 
 static int echo_small(struct front_run *run) {
         return front_echo(run, "echo64", 64);
@@ -60,7 +49,7 @@ static int run_cases(struct front_run *run) {
 int bench_front(struct server *server, const struct bench_options *o) {
         struct front_run run = {.options = o, .server = server};
         unsigned threads;
-        int r = raise_descriptors();
+        int r = bench_raise_descriptors();
 
         if (r == 0) /* as many as ours has for connections */
                 r = front_threads(server->latchd.pid, "http", &threads);

@@ -150,9 +150,7 @@ int front_echo(struct front_run *run, const char *name, size_t bytes) {
                 .bare = turn,
                 .ours_side = &ours,
                 .bare_side = &bare,
-                .rounds = o->rounds  ? o->rounds
-                          : o->quick ? 1
-                                     : ROUNDS,
+                .rounds = bench_rounds(o, ROUNDS),
         };
         int r = front_frame(bytes, &frame);
 

@@ -154,9 +154,7 @@ static int measure_put(struct front_run *run, struct transfer *ours, struct tran
                 .bare = write_turn,
                 .ours_side = ours,
                 .bare_side = bare,
-                .rounds = o->rounds  ? o->rounds
-                          : o->quick ? 1
-                                     : ROUNDS,
+                .rounds = bench_rounds(o, ROUNDS),
         };
 
         return pairs_run(&plan, o->json);
@@ -175,9 +173,7 @@ static int measure_get(struct front_run *run, struct transfer *ours, struct tran
                 .bare = get_turn,
                 .ours_side = ours,
                 .bare_side = bare,
-                .rounds = o->rounds  ? o->rounds
-                          : o->quick ? 1
-                                     : ROUNDS,
+                .rounds = bench_rounds(o, ROUNDS),
         };
         int r = front_nginx(run->server, o->deadline_ns, &nginx);
 

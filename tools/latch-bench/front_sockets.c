@@ -88,9 +88,7 @@ int front_upgrades(struct front_run *run) {
                 .bare = upgrade_turn,
                 .ours_side = &ours,
                 .bare_side = &bare,
-                .rounds = o->rounds  ? o->rounds
-                          : o->quick ? 1
-                                     : ROUNDS,
+                .rounds = bench_rounds(o, ROUNDS),
         };
 
         return pairs_run(&plan, o->json);

@@ -51,13 +51,10 @@ static void take_output(struct line *l, const char *data, size_t n) {
 }
 
 static void say(struct line *l, json_t *message) {
-        char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
-        int r = text ? ws_send_text(l->ws, text, strlen(text)) : -ENOMEM;
+        int r = ws_send_json(l->ws, message);
 
         if (r < 0)
                 l->error = r;
-        free(text);
-        json_decref(message);
 }
 
 static void ask(struct line *l, const char *method, json_t *params) {

@@ -57,45 +57,9 @@ static void bare_done(struct bare *b) {
 }
 
 static int bare_round(const struct bare *b, uint64_t deadline_ns, double *ret_ms) {
-        const char *const argv[] = {"bwrap",
-                                    "--unshare-all",
-                                    "--unshare-user",
-                                    "--disable-userns",
-                                    "--cap-drop",
-                                    "ALL",
-                                    "--new-session",
-                                    "--die-with-parent",
-                                    "--uid",
-                                    "1000",
-                                    "--gid",
-                                    "1000",
-                                    "--ro-bind",
-                                    "/usr",
-                                    "/usr",
-                                    "--symlink",
-                                    "usr/bin",
-                                    "/bin",
-                                    "--symlink",
-                                    "usr/lib",
-                                    "/lib",
-                                    "--symlink",
-                                    "usr/lib64",
-                                    "/lib64",
-                                    "--proc",
-                                    "/proc",
-                                    "--dev",
-                                    "/dev",
-                                    "--tmpfs",
-                                    "/tmp",
-                                    "--bind",
-                                    b->dir,
-                                    "/work",
-                                    "--chdir",
-                                    "/work",
-                                    "--",
-                                    "/usr/bin/python3",
-                                    "first.py",
-                                    NULL};
+        const char *const argv[] = {
+                "bwrap", BENCH_CAGE, "--new-session",    "--bind",   b->dir, "/work", "--chdir",
+                "/work", "--",       "/usr/bin/python3", "first.py", NULL};
         _cleanup_(process_end) struct process p = PROCESS_NONE;
         char first[8];
         uint64_t began = clock_mono_ns();

@@ -153,13 +153,10 @@ static void on_text(void *arg, const char *text, size_t n) {
 }
 
 static void send_json(struct student *s, json_t *message) {
-        char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
-        int r = text ? ws_send_text(s->ws, text, strlen(text)) : -ENOMEM;
+        int r = ws_send_json(s->ws, message);
 
         if (r < 0)
                 trouble(s, "sending: %s", strerror(-r));
-        free(text);
-        json_decref(message);
 }
 
 static void acknowledge(struct student *s) {

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/str.h"
@@ -27,10 +26,6 @@ static const char *const shell[] = {"/bin/bash", "--norc", "--noprofile", "-i", 
 
 uint64_t terminal_cpu_ns(const struct terminal_side *side, const struct line *l) {
         return side->server ? usage_server_cpu_ns(side->server) : usage_cpu_ns(l->relay);
-}
-
-unsigned terminal_rounds(const struct bench_options *o, unsigned usual) {
-        return o->rounds ? o->rounds : o->quick ? 1 : usual;
 }
 
 /* ---- floods ---- */
@@ -77,7 +72,7 @@ static int flood(struct terminal_run *run, const char *name, const char *command
                 .bare = flood_turn,
                 .ours_side = &ours,
                 .bare_side = &bare,
-                .rounds = terminal_rounds(run->options, ROUNDS),
+                .rounds = bench_rounds(run->options, ROUNDS),
         };
 
         ours.side.amount = bare.side.amount = n;
@@ -127,15 +122,11 @@ static int run_cases(struct terminal_run *run) {
 }
 
 int bench_terminal(struct server *server, const struct bench_options *o) {
-        struct rlimit limit;
-        struct student *s;
-        int r = 0;
+        int r = bench_raise_descriptors();
+        struct student *s = r == 0 ? class_gather(server, o, 1) : NULL;
 
-        if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-                limit.rlim_cur = limit.rlim_max;
-                r = setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
-        }
-        s = r == 0 ? class_gather(server, o, 1) : NULL;
+        if (r < 0)
+                fprintf(stderr, "latch-bench: terminal: %s\n", strerror(-r));
         if (!s)
                 return 1;
         s->ws = ws_close(s->ws); /* its name is all that is wanted */

@@ -24,7 +24,6 @@ struct terminal_run {
 
 /* What a side's own processes have used while this line was there, ns. */
 uint64_t terminal_cpu_ns(const struct terminal_side *side, const struct line *l);
-unsigned terminal_rounds(const struct bench_options *o, unsigned usual);
 
 /* The cases. */
 _must_use_ int terminal_keys(struct terminal_run *run); /* a key there and back, 100 a second */

@@ -65,7 +65,7 @@ int terminal_stalled(struct terminal_run *run) {
                 .bare = stalled_turn,
                 .ours_side = &with,
                 .bare_side = &without,
-                .rounds = terminal_rounds(run->options, ROUNDS),
+                .rounds = bench_rounds(run->options, ROUNDS),
         };
 
         with.side.amount = without.side.amount = run->options->quick ? FLOOD_BYTES / QUICK

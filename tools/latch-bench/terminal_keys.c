@@ -144,7 +144,7 @@ static int keys(struct terminal_run *run, const char *name, bool busy) {
                 .bare = keys_turn,
                 .ours_side = &ours,
                 .bare_side = &bare,
-                .rounds = terminal_rounds(run->options, ROUNDS),
+                .rounds = bench_rounds(run->options, ROUNDS),
         };
 
         ours.side.amount = bare.side.amount = n;

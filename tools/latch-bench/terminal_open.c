@@ -22,41 +22,8 @@
 #define LOOK_MS      200
 
 /* What the server does for a shell beside its own: the same namespaces, the same mounts but for the user's. */
-static const char *const caged[] = {"/usr/bin/bwrap",
-                                    "--unshare-all",
-                                    "--unshare-user",
-                                    "--disable-userns",
-                                    "--cap-drop",
-                                    "ALL",
-                                    "--die-with-parent",
-                                    "--uid",
-                                    "1000",
-                                    "--gid",
-                                    "1000",
-                                    "--ro-bind",
-                                    "/usr",
-                                    "/usr",
-                                    "--symlink",
-                                    "usr/bin",
-                                    "/bin",
-                                    "--symlink",
-                                    "usr/lib",
-                                    "/lib",
-                                    "--symlink",
-                                    "usr/lib64",
-                                    "/lib64",
-                                    "--proc",
-                                    "/proc",
-                                    "--dev",
-                                    "/dev",
-                                    "--tmpfs",
-                                    "/tmp",
-                                    "--",
-                                    "/bin/bash",
-                                    "--norc",
-                                    "--noprofile",
-                                    "-i",
-                                    NULL};
+static const char *const caged[] = {"/usr/bin/bwrap", BENCH_CAGE,    "--", "/bin/bash",
+                                    "--norc",         "--noprofile", "-i", NULL};
 
 /* ---- opening ---- */
 
@@ -113,7 +80,7 @@ static int opens(struct terminal_run *run, const char *name, unsigned amount, un
                 .bare = open_turn,
                 .ours_side = &ours,
                 .bare_side = &bare,
-                .rounds = terminal_rounds(run->options, rounds),
+                .rounds = bench_rounds(run->options, rounds),
         };
 
         bare.place.argv = caged;

@@ -25,17 +25,11 @@ enum { KIND_OUTPUT = 1, KIND_INPUT = 2, KIND_STDERR = 3, KIND_SNAPSHOT = 5 };
 
 /* ---- out ---- */
 
-static int say(const struct attach *a, json_t *message) {
-        _cleanup_(freep) char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
-
-        json_decref(message);
-        return text ? ws_send_text(a->ws, text, strlen(text)) : -ENOMEM;
-}
-
 /* params: stolen. id 0: no answer is wanted. */
 static int ask(const struct attach *a, int id, const char *method, json_t *params) {
-        return say(a, json_pack("{s:s, s:s, s:o, s:o*}", "jsonrpc", "2.0", "method", method,
-                                "params", params, "id", id ? json_integer(id) : NULL));
+        return ws_send_json(a->ws,
+                            json_pack("{s:s, s:s, s:o, s:o*}", "jsonrpc", "2.0", "method", method,
+                                      "params", params, "id", id ? json_integer(id) : NULL));
 }
 
 static int ask_attach(const struct attach *a, bool viewer) {
