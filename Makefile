@@ -1,4 +1,4 @@
-# make · make run · make check · make check-full · make fuzz · make model · make tidy · make bench · make install · make clean
+# make · make run · make check · make check-full · make fuzz · make model · make tidy · make peers · make bench · make install · make clean
 # Variants of every object: rel (what ships), asan (address, undefined behaviour), tsan (threads).
 VERSION  := 0.1.0
 PREFIX   ?= /usr/local
@@ -171,11 +171,17 @@ model:
 	@tools/deps model
 	@ONLY=$(ONLY) tools/run-model
 
-# What the server does beside bare peers, and under a class. Best on a machine that does nothing else.
-bench:
+# What latch-bench terminal --peers measures beside: servers of a few lines, and the packages they stand on.
+peers:
 	@tools/deps bench
+	@$(MAKE) --no-print-directory $(BUILD)/peers/.installed
+$(BUILD)/peers/.installed: $(wildcard tools/latch-bench/peers/*.*) | $$(@D)/.dir
+	@cp $^ $(@D) && cd $(@D) && npm ci --no-audit --no-fund --silent && touch .installed
+
+# What the server does beside peers, and under a class. Best on a machine that does nothing else.
+bench: peers
 	@$(MAKE) --no-print-directory -j2 all
-	@for what in front terminal run classroom; do $(BUILD)/bin/latch-bench $$what $(ARGS) || exit 1; done
+	@for what in front "terminal --peers" run classroom; do $(BUILD)/bin/latch-bench $$what $(ARGS) || exit 1; done
 
 # What the compilers do not insist on: format, floors, sizes, thread safety, lint, unused code and includes.
 LINTED  := $(wildcard src/*/*.[ch] include/*/*.h tools/*/*.[ch] tests/*/*.[ch])
@@ -212,5 +218,5 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: model fuzz fuzz-targets tidy lint unused all all-asan all-tsan run check check-full bench install tests-asan tests-tsan e2e-deps unit-asan unit-tsan unit-rel clean
+.PHONY: model peers fuzz fuzz-targets tidy lint unused all all-asan all-tsan run check check-full bench install tests-asan tests-tsan e2e-deps unit-asan unit-tsan unit-rel clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -24,11 +24,19 @@ test('latch-bench front: each case beside its peer, one line of JSON each', asyn
   assert.ok(lines[0].ours_all > lines[0].ours);
 });
 
-test('latch-bench terminal: each case beside a bare relay, one line of JSON each', async (t) => {
-  const r = await runToEnd(program('latch-bench'), ['terminal', '--quick', '--json'], { timeout: 120_000, cwd: '/' });
+// A peer that is not installed is no failure, and none is installed for this.
+test('latch-bench terminal: each case beside a bare relay and the peers there are, one line of JSON each', async (t) => {
+  const r = await runToEnd(program('latch-bench'), ['terminal', '--quick', '--json', '--peers'], { timeout: 120_000, cwd: '/' });
   assert.equal(r.code, 0, r.stdout + r.stderr);
   t.diagnostic(r.stdout.trim());
-  const lines = r.stdout.trim().split('\n').map((line) => JSON.parse(line));
+  const all = r.stdout.trim().split('\n').map((line) => JSON.parse(line));
+  for (const peer of ['node-pty and ws', 'terminado']) {
+    const its = all.filter((line) => line.peer === peer);
+    if (its[0]?.skipped) assert.equal(its.shift().skipped, 'it is not installed: make peers');
+    else assert.deepEqual(its.map((line) => line.case), ['flood', 'lines', 'keys', 'keys_busy', 'open', 'open50']);
+    for (const line of its) pair(line, ['ours', 'bare', 'ratio']);
+  }
+  const lines = all.filter((line) => !['node-pty and ws', 'terminado'].includes(line.peer));
   assert.deepEqual(lines.map((line) => line.case), ['idle', 'flood', 'lines', 'keys', 'keys_busy', 'open', 'open50', 'stalled', 'shells']);
   for (const line of lines.filter((l) => l.rounds)) {
     assert.equal(line.bench, 'terminal');

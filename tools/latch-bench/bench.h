@@ -15,6 +15,7 @@ struct bench_options {
         const char *only;       /* one case of front or terminal; NULL: all */
         unsigned users, rounds; /* rounds: 0 is the benchmark's own number */
         bool json, quick;       /* quick: that it runs, not what it measures */
+        bool peers;             /* terminal: beside all that are installed, too */
         uint64_t deadline_ns;
 };
 

@@ -57,7 +57,7 @@ int bench_front(struct server *server, const struct bench_options *o) {
                 r = front_civet(server, threads, o->deadline_ns, &run.civet);
         if (r == 0) {
                 r = run_cases(&run);
-                front_peer_done(&run.civet);
+                listener_end(&run.civet);
         }
         if (r < 0)
                 fprintf(stderr, "latch-bench: front: %s\n", strerror(-r));

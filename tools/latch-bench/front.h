@@ -9,26 +9,20 @@
 
 #include "base/macros.h"
 #include "bench.h"
-#include "process.h"
+#include "listener.h"
 #include "student.h"
-
-struct front_peer { /* a child of ours that listens */
-        struct process process;
-        struct site site;
-};
 
 struct front_run {
         const struct bench_options *options;
         struct server *server; /* ours */
-        struct front_peer civet;
+        struct listener civet;
 };
 
 /* civet-echo, found beside latchd. */
 _must_use_ int front_civet(const struct server *s, unsigned threads, uint64_t deadline_ns,
-                           struct front_peer *ret);
+                           struct listener *ret);
 /* nginx, if there is one (-ENOENT), that serves DIR/nginx. */
-_must_use_ int front_nginx(const struct server *s, uint64_t deadline_ns, struct front_peer *ret);
-void front_peer_done(struct front_peer *p);
+_must_use_ int front_nginx(const struct server *s, uint64_t deadline_ns, struct listener *ret);
 
 /* How many of a process's threads bear this name. */
 _must_use_ int front_threads(pid_t pid, const char *name, unsigned *ret);

@@ -143,13 +143,10 @@ int front_echo(struct front_run *run, const char *name, size_t bytes) {
         const struct pairs_plan plan = {
                 .bench = "front",
                 .name = name,
-                .peer = "civetweb's own echo",
                 .values = 4,
                 .names = {"round_trips_per_s", "p50_us", "p99_us", "cpu_us"},
-                .ours = turn,
-                .bare = turn,
-                .ours_side = &ours,
-                .bare_side = &bare,
+                .ours = {NULL, turn, &ours},
+                .peers = {{"civetweb's own echo", turn, &bare}},
                 .rounds = bench_rounds(o, ROUNDS),
         };
         int r = front_frame(bytes, &frame);

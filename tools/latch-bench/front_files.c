@@ -147,13 +147,10 @@ static int measure_put(struct front_run *run, struct transfer *ours, struct tran
         const struct pairs_plan plan = {
                 .bench = "front",
                 .name = o->quick ? "put1m" : "put100m",
-                .peer = "a write and fsync",
                 .values = 1,
                 .names = {"MB_per_s"},
-                .ours = put_turn,
-                .bare = write_turn,
-                .ours_side = ours,
-                .bare_side = bare,
+                .ours = {NULL, put_turn, ours},
+                .peers = {{"a write and fsync", write_turn, bare}},
                 .rounds = bench_rounds(o, ROUNDS),
         };
 
@@ -162,17 +159,14 @@ static int measure_put(struct front_run *run, struct transfer *ours, struct tran
 
 static int measure_get(struct front_run *run, struct transfer *ours, struct transfer *bare) {
         const struct bench_options *o = run->options;
-        struct front_peer nginx;
+        struct listener nginx;
         const struct pairs_plan plan = {
                 .bench = "front",
                 .name = o->quick ? "get1m" : "get100m",
-                .peer = "nginx",
                 .values = 1,
                 .names = {"MB_per_s"},
-                .ours = get_turn,
-                .bare = get_turn,
-                .ours_side = ours,
-                .bare_side = bare,
+                .ours = {NULL, get_turn, ours},
+                .peers = {{"nginx", get_turn, bare}},
                 .rounds = bench_rounds(o, ROUNDS),
         };
         int r = front_nginx(run->server, o->deadline_ns, &nginx);
@@ -187,7 +181,7 @@ static int measure_get(struct front_run *run, struct transfer *ours, struct tran
                 return r;
         bare->site = &nginx.site;
         r = pairs_run(&plan, o->json);
-        front_peer_done(&nginx);
+        listener_end(&nginx);
         return r;
 }
 

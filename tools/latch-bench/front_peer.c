@@ -18,7 +18,6 @@
 #include "front.h"
 
 #define NGINX      "/usr/sbin/nginx"
-#define END_NS     UINT64_C(10000000000)
 #define LOOK_US    10000u
 #define PATH_BYTES (PATH_MAX + 64)
 
@@ -31,26 +30,13 @@ static const char nginx_config[] =
         "  server { listen 127.0.0.1:%u; root %s/nginx; }\n}\n";
 
 int front_civet(const struct server *s, unsigned threads, uint64_t deadline_ns,
-                struct front_peer *ret) {
-        char program[PATH_BYTES], number[16], line[64] = "";
+                struct listener *ret) {
+        char program[PATH_BYTES], number[16];
         const char *const argv[] = {"civet-echo", number, NULL};
-        struct front_peer p = {.process = PROCESS_NONE, .site.host = "127.0.0.1"};
 
         (void)snprintf(program, sizeof program, "%s/civet-echo", s->bin);
         (void)snprintf(number, sizeof number, "%u", threads);
-        int r = process_start(
-                &(struct process_plan){program, argv, STDERR_FILENO, .in = true, .out = true},
-                &p.process);
-        if (r == 0)
-                r = fd_wait(p.process.out, POLLIN, deadline_ns);
-        if (r == 0 && (read(p.process.out, line, sizeof line - 1) <= 0 ||
-                       sscanf(line, "127.0.0.1:%u", &p.site.port) != 1))
-                r = -EPROTO;
-        if (r == 0)
-                *ret = p;
-        else
-                process_end(&p.process);
-        return r;
+        return listener_start(program, argv, deadline_ns, ret);
 }
 
 static int free_port(unsigned *ret) {
@@ -76,7 +62,7 @@ static int write_nginx_config(const char *dir, unsigned port, const char *path) 
 }
 
 /* It says nothing when it is ready: we knock until it opens, or has ended. */
-static int await_open(struct front_peer *p, uint64_t deadline_ns) {
+static int await_open(struct listener *p, uint64_t deadline_ns) {
         for (;;) {
                 int fd, r = tcp_connect(p->site.host, p->site.port, deadline_ns, &fd);
 
@@ -91,10 +77,10 @@ static int await_open(struct front_peer *p, uint64_t deadline_ns) {
         }
 }
 
-int front_nginx(const struct server *s, uint64_t deadline_ns, struct front_peer *ret) {
+int front_nginx(const struct server *s, uint64_t deadline_ns, struct listener *ret) {
         char config[PATH_BYTES], prefix[PATH_BYTES];
         const char *const argv[] = {"nginx", "-p", prefix, "-c", config, NULL};
-        struct front_peer p = {.process = PROCESS_NONE, .site.host = "127.0.0.1"};
+        struct listener p = {.process = PROCESS_NONE, .site.host = "127.0.0.1"};
 
         if (access(NGINX, X_OK) < 0)
                 return -ENOENT;
@@ -141,13 +127,4 @@ int front_threads(pid_t pid, const char *name, unsigned *ret) {
         (void)closedir(d);
         *ret = n;
         return n > 0 ? 0 : -ESRCH;
-}
-
-/* The end of stdin is civet-echo's. nginx has none, and nothing to lose. */
-void front_peer_done(struct front_peer *p) {
-        bool waits = p->process.in >= 0;
-
-        p->process.in = fd_close(p->process.in);
-        if (!waits || process_wait(&p->process, clock_mono_ns() + END_NS) < 0)
-                process_end(&p->process);
 }

@@ -81,13 +81,10 @@ int front_upgrades(struct front_run *run) {
         const struct pairs_plan plan = {
                 .bench = "front",
                 .name = "upgrades",
-                .peer = "civetweb's own echo",
                 .values = 2,
                 .names = {"upgrades_per_s", "cpu_us"},
-                .ours = upgrade_turn,
-                .bare = upgrade_turn,
-                .ours_side = &ours,
-                .bare_side = &bare,
+                .ours = {NULL, upgrade_turn, &ours},
+                .peers = {{"civetweb's own echo", upgrade_turn, &bare}},
                 .rounds = bench_rounds(o, ROUNDS),
         };
 

@@ -19,7 +19,8 @@ static const char usage[] =
         "       latch-bench run [--rounds N] [OPTIONS]        first output of print(1), beside bare bwrap\n"
         "       latch-bench front [--rounds N] [--quick] [--case NAME] [--json] [--timeout SECONDS]\n"
         "                                                     sockets and files, beside bare civetweb and nginx\n"
-        "       latch-bench terminal [the same]               terminals, beside a bare relay\n"
+        "       latch-bench terminal [--peers] [the same]     terminals, beside a bare relay; with --peers beside\n"
+        "                                                     node-pty and terminado, too, if they are installed\n"
         "\n"
         "  --json                  the last line is one JSON object\n"
         "  --timeout SECONDS       give up after this long (900)\n"
@@ -60,6 +61,7 @@ static bool parse(int argc, char **argv, struct bench_options *o) {
                 {"json", no_argument, NULL, 'j'},
                 {"quick", no_argument, NULL, 'q'},
                 {"case", required_argument, NULL, 'c'},
+                {"peers", no_argument, NULL, 'P'},
                 {0},
         };
         unsigned timeout_s = 900;
@@ -77,6 +79,7 @@ static bool parse(int argc, char **argv, struct bench_options *o) {
                 case 'j': o->json = true; break;
                 case 'q': o->quick = true; break;
                 case 'c': o->only = optarg; break;
+                case 'P': o->peers = true; break;
                 default: ok = false;
                 }
         }

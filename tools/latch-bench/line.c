@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "line_peer.h"
 #include "relay.h"
 
 #define ACK_EVERY    (32u << 10)
@@ -42,7 +43,7 @@ static void look_for_mark(struct line *l, const char *data, size_t n) {
         }
 }
 
-static void take_output(struct line *l, const char *data, size_t n) {
+void line_take(struct line *l, const char *data, size_t n) {
         l->last_ns = clock_mono_ns();
         if (l->first_ns == 0)
                 l->first_ns = l->last_ns;
@@ -72,7 +73,7 @@ static void on_binary(void *arg, const unsigned char *data, size_t n) {
                 l->error = -EPROTO;
                 return;
         }
-        take_output(l, (const char *)data + HEADER_BYTES, n - HEADER_BYTES);
+        line_take(l, (const char *)data + HEADER_BYTES, n - HEADER_BYTES);
         if (l->bytes - l->acked < ACK_EVERY)
                 return;
         l->acked = l->bytes;
@@ -115,7 +116,7 @@ static int relay_turn(struct line *l) {
         ssize_t n;
 
         while ((n = recv(l->fd, data, sizeof data, MSG_DONTWAIT)) > 0)
-                take_output(l, data, (size_t)n);
+                line_take(l, data, (size_t)n);
         if (n == 0)
                 return -ECONNRESET;
         return errno == EAGAIN || errno == EINTR ? 0 : -errno;
@@ -139,6 +140,10 @@ int line_wait(struct line *l, uint64_t until_ns) {
 }
 
 /* ---- beginning and end ---- */
+
+static bool is_latch(const struct line_place *place) {
+        return place->site && place->wire == LINE_LATCH;
+}
 
 static int connect_server(const struct line_place *place, struct line *l) {
         static const struct ws_events events = {.text = on_text, .binary = on_binary};
@@ -169,11 +174,13 @@ int line_ask(const struct line_place *place, struct line *l) {
 
         *l = LINE_NONE;
         l->place = place;
-        if (place->site)
+        if (is_latch(place))
                 r = connect_server(place, l);
         l->asked_ns = clock_mono_ns();
         if (!place->site)
                 r = relay_start(place->argv, &l->fd, &l->relay);
+        else if (!is_latch(place))
+                r = line_peer_connect(place, l);
         else if (r == 0)
                 ask_for_shell(l);
         return r < 0 ? r : l->error;
@@ -251,6 +258,8 @@ int line_type(struct line *l, const void *data, size_t n) {
         l->typed += n;
         if (!l->ws)
                 return send(l->fd, data, n, MSG_NOSIGNAL) == (ssize_t)n ? 0 : -EPIPE;
+        if (!is_latch(l->place))
+                return line_peer_type(l, data, n);
         memcpy(message + 4, &channel, sizeof channel);
         memcpy(message + 8, &offset, sizeof offset);
         memcpy(message + HEADER_BYTES, data, n);

@@ -1,5 +1,5 @@
-/* line.h - a shell's terminal as a client has it: of the server over latch.v1, or of a bare relay, a child of ours
- * between a socket and a pty, which is the least that a server can do.
+/* line.h - a shell's terminal as a client has it: of the server over latch.v1, of another server, or of a bare relay, a
+ * child of ours between a socket and a pty, which is the least that a server can do.
  *
  * Threads: one. Errors: 0 or -errno; -EREMOTEIO: the server refused, and its words are on stderr; -ECONNRESET: the
  * other side has ended.
@@ -15,8 +15,15 @@
 #include "client/ws.h"
 #include "student.h"
 
+enum line_wire { /* what a server speaks */
+                 LINE_LATCH,
+                 LINE_PLAIN,     /* messages are a shell's bytes as they are */
+                 LINE_TERMINADO, /* arrays of JSON */
+};
+
 struct line_place {              /* who gives shells */
         const struct site *site; /* a server; NULL: a relay */
+        enum line_wire wire;     /* of the server */
         const char *token;       /* whose they are there */
         const char *const *argv; /* what a relay starts: a path, arguments, NULL */
         uint64_t deadline_ns;
@@ -41,8 +48,8 @@ struct line {
 };
 #define LINE_NONE ((struct line){.fd = -1})
 
-/* line_ask asks for a shell, which has come once first_ns is set; line_open waits for that. line_watch asks for
- * another client's, as a viewer. */
+/* line_ask asks for a shell, which has come once first_ns is set; line_open waits for that. Of servers that are not ours
+ * connecting is asking. line_watch asks for another client's, as a viewer. */
 _must_use_ int line_ask(const struct line_place *place, struct line *l);
 _must_use_ int line_open(const struct line_place *place, struct line *l);
 _must_use_ int line_watch(const struct line_place *place, const char *session, struct line *l);

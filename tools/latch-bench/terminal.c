@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "pairs.h"
-#include "usage.h"
 
 #define FLOOD_BYTES 100000000u
 #define LINES       5000000u
@@ -24,59 +23,46 @@ const struct server_settings bench_terminal_settings = {
 
 static const char *const shell[] = {"/bin/bash", "--norc", "--noprofile", "-i", NULL};
 
-uint64_t terminal_cpu_ns(const struct terminal_side *side, const struct line *l) {
-        return side->server ? usage_server_cpu_ns(side->server) : usage_cpu_ns(l->relay);
-}
-
 /* ---- floods ---- */
 
-struct flood {
-        struct terminal_side side;
-        const char *command; /* with %u for the amount; its output ends with the mark */
-};
-
 static int flood_turn(void *side, double to[PAIRS_VALUES]) {
-        const struct flood *f = side;
+        const struct terminal_side *s = side;
         struct line l = LINE_NONE;
         char command[256];
         uint64_t before, began, cpu;
-        int r = line_open(&f->side.place, &l);
+        int r = line_open(&s->place, &l);
 
-        (void)snprintf(command, sizeof command, f->command, f->side.amount);
+        (void)snprintf(command, sizeof command, s->work->command, s->work->amount);
         if (r == 0)
                 r = line_run(&l, "stty -echo; echo REA''DY\r", "READY");
         before = l.bytes;
-        cpu = terminal_cpu_ns(&f->side, &l);
+        cpu = terminal_cpu_ns(s, &l);
         began = clock_mono_ns();
         if (r == 0)
                 r = line_run(&l, command, "DONE_MARK");
         double mb = (double)(l.bytes - before) / 1e6;
         to[0] = mb / ((double)(clock_mono_ns() - began) / 1e9);
-        to[1] = (double)(terminal_cpu_ns(&f->side, &l) - cpu) / 1e6 / mb;
-        if (r == 0 && l.bytes - before < f->side.amount)
+        to[1] = (double)(terminal_cpu_ns(s, &l) - cpu) / 1e6 / mb;
+        if (r == 0 && l.bytes - before < s->work->amount)
                 r = -EPROTO; /* something was lost on the way */
         line_end(&l);
         return r;
 }
 
 static int flood(struct terminal_run *run, const char *name, const char *command, unsigned amount) {
-        unsigned n = run->options->quick ? amount / QUICK : amount;
-        struct flood ours = {run->ours, command}, bare = {run->bare, command};
-        const struct pairs_plan plan = {
-                .bench = "terminal",
+        const struct terminal_work work = {
+                .amount = run->options->quick ? amount / QUICK : amount,
+                .command = command,
+        };
+        struct pairs_plan plan = {
                 .name = name,
-                .peer = "a bare relay",
                 .values = 2,
                 .names = {"mb_s", "cpu_ms_per_mb"},
-                .ours = flood_turn,
-                .bare = flood_turn,
-                .ours_side = &ours,
-                .bare_side = &bare,
+                .ours.turn = flood_turn,
                 .rounds = bench_rounds(run->options, ROUNDS),
         };
 
-        ours.side.amount = bare.side.amount = n;
-        return pairs_run(&plan, run->options->json);
+        return terminal_measure(run, &run->peers, &work, &plan);
 }
 
 /* 10^8 bytes of x. */
@@ -133,10 +119,17 @@ int bench_terminal(struct server *server, const struct bench_options *o) {
         struct terminal_run run = {
                 .options = o,
                 .server = server,
-                .ours = {{&server->site, s->token, NULL, o->deadline_ns}, server, 0},
-                .bare = {{NULL, NULL, shell, o->deadline_ns}, NULL, 0},
+                .ours = {.place = {.site = &server->site,
+                                   .token = s->token,
+                                   .deadline_ns = o->deadline_ns},
+                         .server = server},
         };
-        r = run_cases(&run);
+        terminal_peers_tell(&run);
+        r = terminal_peers_start(&run, shell, &run.peers);
+        if (r == 0) {
+                r = run_cases(&run);
+                terminal_peers_end(&run.peers);
+        }
         class_dismiss(s, 1);
         return r < 0;
 }

@@ -21,32 +21,27 @@
 
 /* ---- a viewer that reads nothing ---- */
 
-struct stalled {
-        struct terminal_side side;
-        bool watched;
-};
-
 static int stalled_turn(void *side, double to[PAIRS_VALUES]) {
-        const struct stalled *s = side;
+        const struct terminal_side *s = side;
         struct line l = LINE_NONE, viewer = LINE_NONE;
         unsigned long before = 0, after = 0;
         char command[128];
         uint64_t bytes, began;
-        int r = line_open(&s->side.place, &l);
+        int r = line_open(&s->place, &l);
 
         (void)snprintf(command, sizeof command,
-                       "head -c %u /dev/zero | tr '\\0' x; echo DONE_''MARK\r", s->side.amount);
-        if (r == 0 && s->watched)
-                r = line_watch(&s->side.place, l.session, &viewer);
+                       "head -c %u /dev/zero | tr '\\0' x; echo DONE_''MARK\r", s->work->amount);
+        if (r == 0 && s->work->watched)
+                r = line_watch(&s->place, l.session, &viewer);
         if (r == 0)
-                r = usage_pss_kib(s->side.server->latchd.pid, &before);
+                r = usage_pss_kib(s->server->latchd.pid, &before);
         bytes = l.bytes;
         began = clock_mono_ns();
         if (r == 0)
                 r = line_run(&l, command, "DONE_MARK");
         to[0] = (double)(l.bytes - bytes) / 1e6 / ((double)(clock_mono_ns() - began) / 1e9);
         if (r == 0)
-                r = usage_pss_kib(s->side.server->latchd.pid, &after);
+                r = usage_pss_kib(s->server->latchd.pid, &after);
         to[1] = (double)after - (double)before;
         line_leave(&viewer);
         line_end(&l);
@@ -54,22 +49,21 @@ static int stalled_turn(void *side, double to[PAIRS_VALUES]) {
 }
 
 int terminal_stalled(struct terminal_run *run) {
-        struct stalled with = {run->ours, true}, without = {run->ours, false};
+        unsigned n = run->options->quick ? FLOOD_BYTES / QUICK : FLOOD_BYTES;
+        const struct terminal_work watched = {.amount = n, .watched = true}, alone = {.amount = n};
+        struct terminal_side with = run->ours, without = run->ours;
         const struct pairs_plan plan = {
                 .bench = "terminal",
                 .name = "stalled",
-                .peer = "the same without the viewer",
                 .values = 2,
                 .names = {"mb_s", "grown_kib"},
-                .ours = stalled_turn,
-                .bare = stalled_turn,
-                .ours_side = &with,
-                .bare_side = &without,
+                .ours = {NULL, stalled_turn, &with},
+                .peers = {{"the same without the viewer", stalled_turn, &without}},
                 .rounds = bench_rounds(run->options, ROUNDS),
         };
 
-        with.side.amount = without.side.amount = run->options->quick ? FLOOD_BYTES / QUICK
-                                                                     : FLOOD_BYTES;
+        with.work = &watched;
+        without.work = &alone;
         return pairs_run(&plan, run->options->json);
 }
 

@@ -19,11 +19,6 @@
 #define SETTLE_NS UINT64_C(300000000)
 #define ROUNDS    7u
 
-struct keys {
-        struct terminal_side side;
-        bool busy;
-};
-
 /* ---- a flood beside it, which another process reads ---- */
 
 struct noise {
@@ -90,41 +85,42 @@ static int press(struct line *l, double *ret_us) {
         return r;
 }
 
-static int press_all(const struct keys *k, struct line *l, double *us, double to[PAIRS_VALUES]) {
-        uint64_t began = clock_mono_ns(), cpu = terminal_cpu_ns(&k->side, l);
+static int press_all(const struct terminal_side *s, struct line *l, double *us,
+                     double to[PAIRS_VALUES]) {
+        uint64_t began = clock_mono_ns(), cpu = terminal_cpu_ns(s, l);
         int r = 0;
 
-        for (unsigned i = 0; i < k->side.amount && r == 0; i++) {
+        for (unsigned i = 0; i < s->work->amount && r == 0; i++) {
                 r = idle_until(l, began + i * PACE_NS);
                 if (r == 0)
                         r = press(l, &us[i]);
         }
-        to[2] = (double)(terminal_cpu_ns(&k->side, l) - cpu) / 1e3 / k->side.amount;
-        struct stats s = stats_of(us, k->side.amount);
-        to[0] = s.p50;
-        to[1] = s.p99;
+        to[2] = (double)(terminal_cpu_ns(s, l) - cpu) / 1e3 / s->work->amount;
+        struct stats of = stats_of(us, s->work->amount);
+        to[0] = of.p50;
+        to[1] = of.p99;
         return r;
 }
 
 static int keys_turn(void *side, double to[PAIRS_VALUES]) {
-        const struct keys *k = side;
-        _cleanup_(freep) double *us = calloc(k->side.amount, sizeof *us);
+        const struct terminal_side *s = side;
+        _cleanup_(freep) double *us = calloc(s->work->amount, sizeof *us);
         struct noise noise = {-1, 0};
         struct line l = LINE_NONE;
         int r = us ? 0 : -ENOMEM;
 
-        if (r == 0 && k->busy)
-                r = noise_start(&k->side.place, &noise);
+        if (r == 0 && s->work->busy)
+                r = noise_start(&s->place, &noise);
         if (r == 0)
-                r = line_open(&k->side.place, &l);
+                r = line_open(&s->place, &l);
         if (r == 0)
                 r = line_run(&l, "stty raw -echo; echo REA''DY; exec cat\r", "READY");
         if (r == 0)
                 r = idle_until(&l, clock_mono_ns() + SETTLE_NS);
         if (r == 0)
-                r = press_all(k, &l, us, to);
+                r = press_all(s, &l, us, to);
         line_end(&l);
-        if (k->busy) {
+        if (s->work->busy) {
                 int quiet = noise_end(&noise);
                 r = r < 0 ? r : quiet;
         }
@@ -132,23 +128,19 @@ static int keys_turn(void *side, double to[PAIRS_VALUES]) {
 }
 
 static int keys(struct terminal_run *run, const char *name, bool busy) {
-        unsigned n = run->options->quick ? KEYS_MIN : KEYS;
-        struct keys ours = {run->ours, busy}, bare = {run->bare, busy};
-        const struct pairs_plan plan = {
-                .bench = "terminal",
+        const struct terminal_work work = {
+                .amount = run->options->quick ? KEYS_MIN : KEYS,
+                .busy = busy,
+        };
+        struct pairs_plan plan = {
                 .name = name,
-                .peer = "a bare relay",
                 .values = busy ? 2 : 3, /* beside a flood the processor's time is the flood's */
                 .names = {"p50_us", "p99_us", "cpu_us_per_key"},
-                .ours = keys_turn,
-                .bare = keys_turn,
-                .ours_side = &ours,
-                .bare_side = &bare,
+                .ours.turn = keys_turn,
                 .rounds = bench_rounds(run->options, ROUNDS),
         };
 
-        ours.side.amount = bare.side.amount = n;
-        return pairs_run(&plan, run->options->json);
+        return terminal_measure(run, &run->peers, &work, &plan);
 }
 
 int terminal_keys(struct terminal_run *run) {

@@ -56,7 +56,7 @@ static int open_turn(void *side, double to[PAIRS_VALUES]) {
         unsigned n = 0;
         int r = 0;
 
-        while (r == 0 && n < s->amount)
+        while (r == 0 && n < s->work->amount)
                 r = line_ask(&s->place, &lines[n++]);
         if (r == 0)
                 r = until_all(lines, n, s->place.deadline_ns);
@@ -69,23 +69,22 @@ static int open_turn(void *side, double to[PAIRS_VALUES]) {
 }
 
 static int opens(struct terminal_run *run, const char *name, unsigned amount, unsigned rounds) {
-        struct terminal_side ours = run->ours, bare = run->bare;
-        const struct pairs_plan plan = {
-                .bench = "terminal",
+        const struct terminal_work work = {.amount = amount};
+        struct terminal_peers peers;
+        struct pairs_plan plan = {
                 .name = name,
-                .peer = "a bare relay that starts bubblewrap and bash",
                 .values = 1,
                 .names = {"prompt_ms"},
-                .ours = open_turn,
-                .bare = open_turn,
-                .ours_side = &ours,
-                .bare_side = &bare,
+                .ours.turn = open_turn,
                 .rounds = bench_rounds(run->options, rounds),
         };
+        int r = terminal_peers_start(run, caged, &peers);
 
-        bare.place.argv = caged;
-        ours.amount = bare.amount = amount;
-        return pairs_run(&plan, run->options->json);
+        if (r == 0) {
+                r = terminal_measure(run, &peers, &work, &plan);
+                terminal_peers_end(&peers);
+        }
+        return r;
 }
 
 int terminal_opens(struct terminal_run *run) {
