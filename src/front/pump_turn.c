@@ -13,10 +13,11 @@
 #include <sys/socket.h>
 
 #include "front/way.h"
+#include "ring/wire.h"
 #include "session/session.h"
 #include "session/viewer.h"
 
-#define ROOM        (FRAMES_HEADER_MAX + SOCK_DATA_HEADER)
+#define ROOM        (FRAMES_HEADER_MAX + WIRE_HEAD)
 #define RAW_CHANNEL 1u /* a raw socket has one */
 
 enum { OP_TEXT = 1, OP_BINARY = 2, OP_PING = 9 };
@@ -164,14 +165,14 @@ static void frame_up(struct pump *p, unsigned opcode, unsigned char *start, size
 
 /* What lies at payload becomes a frame of latch.v1. */
 static void add_latch(struct pump *p, unsigned char *payload, const struct viewer_out *o) {
-        unsigned char *start = payload - SOCK_DATA_HEADER;
+        unsigned char *start = payload - WIRE_HEAD;
 
         if (o->what == VIEWER_TEXT) {
                 frame_up(p, OP_TEXT, payload, o->n);
                 return;
         }
-        sock_data_header(start, o);
-        frame_up(p, OP_BINARY, start, o->n + SOCK_DATA_HEADER);
+        wire_put(start, (struct wire_head){o->kind, o->channel, o->offset});
+        frame_up(p, OP_BINARY, start, o->n + WIRE_HEAD);
 }
 
 /* The same for a socket without words: the exit is the close frame's, once all before it is written. */
@@ -216,7 +217,7 @@ static void take_from(struct pump *p, struct sock *c, struct viewer *v, struct g
                         g->full = true;
                         return;
                 }
-                cap = MIN(room - ROOM, PUMP_FRAME_BYTES - SOCK_DATA_HEADER);
+                cap = MIN(room - ROOM, PUMP_FRAME_BYTES - WIRE_HEAD);
                 if (viewer_take(v, p->scratch + g->at + ROOM, cap, &o) < 0)
                         return; /* its session ends as lost; the exit notice comes with a wake */
                 if (o.what == VIEWER_NOTHING)

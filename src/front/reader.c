@@ -1,33 +1,25 @@
 /* reader.c - see reader.h. */
 #include "front/reader.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
 #include "front/pump_private.h"
 #include "front/raw.h"
+#include "ring/wire.h"
 
 enum { OP_TEXT = 1, OP_BINARY = 2, OP_PONG = 10 };
 
-#define HEADER_BYTES 16u
-#define KIND_INPUT   2
-
 /* A binary message of latch.v1: false if it is none. */
 static bool take_input(struct sock *c, const struct reader_to *to, const struct frames_event *e) {
-        uint32_t channel;
-        uint64_t offset;
+        struct wire_head h;
 
-        if (e->n < HEADER_BYTES || e->data[0] != KIND_INPUT || e->data[1] || e->data[2] ||
-            e->data[3])
+        if (!wire_take(e->data, e->n, &h) || h.kind != WIRE_INPUT)
                 return false;
-        memcpy(&channel, e->data + 4, sizeof channel);
-        memcpy(&offset, e->data + 8, sizeof offset);
-        sessions_input(to->sessions, &c->port, le32toh(channel), le64toh(offset),
-                       e->data + HEADER_BYTES, e->n - HEADER_BYTES);
+        sessions_input(to->sessions, &c->port, h.channel, h.offset, e->data + WIRE_HEAD,
+                       e->n - WIRE_HEAD);
         return true;
 }
 

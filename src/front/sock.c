@@ -1,7 +1,6 @@
 /* sock.c - see sock.h. */
 #include "front/sock.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include "front/direct.h"
 #include "front/peer.h"
 #include "front/pump_private.h"
+#include "ring/wire.h"
 #include "session/viewer.h"
 
 #define OUTBOX_FRAMES 4096u
@@ -43,26 +43,15 @@ static int port_offer_text(struct port *p, const char *json, size_t n) {
         return r;
 }
 
-void sock_data_header(unsigned char to[SOCK_DATA_HEADER], const struct viewer_out *o) {
-        uint32_t channel = htole32(o->channel);
-        uint64_t offset = htole64(o->offset);
-
-        memset(to, 0, 4);
-        to[0] = o->kind;
-        memcpy(to + 4, &channel, sizeof channel);
-        memcpy(to + 8, &offset, sizeof offset);
-}
-
 /* What stands before a picture. A raw socket has no words for it: a ping tells who counts, and the terminal is reset. */
-static size_t data_head(struct sock *c, const struct viewer_out *o,
-                        unsigned char to[SOCK_DATA_HEADER]) {
+static size_t data_head(struct sock *c, const struct viewer_out *o, unsigned char to[WIRE_HEAD]) {
         static const char reset[] = "\033c";
         const size_t reset_n = sizeof reset - 1;
         char words[64];
 
         if (!c->raw) {
-                sock_data_header(to, o);
-                return SOCK_DATA_HEADER;
+                wire_put(to, (struct wire_head){o->kind, o->channel, o->offset});
+                return WIRE_HEAD;
         }
         int n = snprintf(words, sizeof words, "snapshot %" PRIu64 " %zu", o->offset,
                          reset_n + o->n);
@@ -72,8 +61,8 @@ static size_t data_head(struct sock *c, const struct viewer_out *o,
 }
 
 static void port_send_data(struct port *p, const struct viewer_out *o, const void *bytes) {
-        struct buf frame = BUF_INIT(SOCK_DATA_HEADER + o->n);
-        unsigned char head[SOCK_DATA_HEADER];
+        struct buf frame = BUF_INIT(WIRE_HEAD + o->n);
+        unsigned char head[WIRE_HEAD];
         size_t head_n = data_head(of_port(p), o, head);
 
         if (buf_reserve(&frame, head_n + o->n) == 0 && buf_add(&frame, head, head_n) == 0 &&

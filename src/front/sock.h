@@ -97,10 +97,6 @@ DEFINE_CLEANUP(struct sock, sock_unref)
 /* For registry_new: what frees a sock. */
 void sock_reclaim(struct registry_item *item);
 
-/* The header of a binary frame of latch.v1. */
-#define SOCK_DATA_HEADER 16u
-void sock_data_header(unsigned char to[SOCK_DATA_HEADER], const struct viewer_out *o);
-
 /* Any thread. Send a frame, or queue it; one that does not fit closes the socket with 1008. */
 void sock_send(struct sock *c, unsigned opcode, const void *data, size_t n);
 /* Any thread. Say goodbye; the first one counts. reason: at most 123 bytes. */

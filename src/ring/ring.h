@@ -33,7 +33,7 @@
 #define RING_MIN_BYTES (UINT64_C(64) << 10)
 #define RING_MAX_BYTES (UINT64_C(64) << 20)
 
-/* What bytes are; the wire's kinds of binary frames. */
+/* What bytes are; kinds of the wire (ring/wire.h), too. */
 enum ring_kind { RING_OUTPUT = 1, RING_STDERR = 3, RING_DISPLAY = 4 };
 
 struct ring_segment { /* bytes from `offset` to the next segment's, or to head */

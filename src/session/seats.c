@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/str.h"
+#include "ring/wire.h"
 #include "session/port.h"
 #include "session/viewer_private.h"
 
@@ -73,7 +74,7 @@ static void send_snapshot(struct viewer *v) {
                 offset = v->acked;
         v->port->ops->send_data(v->port,
                                 &(struct viewer_out){.what = VIEWER_DATA,
-                                                     .kind = VIEWER_SNAPSHOT,
+                                                     .kind = WIRE_SNAPSHOT,
                                                      .channel = v->channel,
                                                      .offset = offset,
                                                      .n = v->snapshot.n},

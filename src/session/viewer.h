@@ -21,8 +21,6 @@ enum viewer_what {
         VIEWER_TEXT, /* a text frame: n bytes of JSON in the caller's buffer (gap, exit) */
 };
 
-#define VIEWER_SNAPSHOT 5u /* a kind of the wire's that is not the ring's */
-
 struct viewer_out {
         enum viewer_what what;
         uint8_t kind; /* the wire's */

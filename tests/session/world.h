@@ -32,6 +32,7 @@
 #include "base/str.h"
 #include "latch/rcu.h"
 #include "latch/thread.h"
+#include "ring/wire.h"
 #include "session/port.h"
 #include "session/session.h"
 
@@ -245,7 +246,7 @@ static void client_snapshot(struct port *p, const struct viewer_out *o, const vo
 
         LATCH_WITH(outbox, &c->lock) {
                 struct channel *ch = channel_locked(c, o->channel);
-                if (o->kind != VIEWER_SNAPSHOT || ch->picture.n > 0 || o->offset != ch->next)
+                if (o->kind != WIRE_SNAPSHOT || ch->picture.n > 0 || o->offset != ch->next)
                         WRONG(c, "a snapshot of kind %d at %llu", o->kind,
                               (unsigned long long)o->offset);
                 if (buf_add(&ch->picture, bytes, o->n) < 0)

@@ -1,7 +1,6 @@
 /* The contract is in line.h. */
 #include "line.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -15,14 +14,12 @@
 #include "base/str.h"
 #include "line_peer.h"
 #include "relay.h"
+#include "ring/ring.h"
+#include "ring/wire.h"
 
-#define ACK_EVERY    (32u << 10)
-#define HEADER_BYTES 16u
-#define KIND_OUTPUT  1
-#define KIND_INPUT   2
-#define KIND_PICTURE 5 /* it counts nowhere */
-#define TYPE_MAX     4096u
-#define END_NS       (5 * UINT64_C(1000000000))
+#define ACK_EVERY (32u << 10)
+#define TYPE_MAX  4096u
+#define END_NS    (5 * UINT64_C(1000000000))
 
 enum { COLS = 80, ROWS = 24 };
 
@@ -66,14 +63,16 @@ static void ask(struct line *l, const char *method, json_t *params) {
 
 static void on_binary(void *arg, const unsigned char *data, size_t n) {
         struct line *l = arg;
+        struct wire_head h = {0};
+        bool whole = wire_take(data, n, &h);
 
-        if (n >= HEADER_BYTES && data[0] == KIND_PICTURE)
-                return;
-        if (n < HEADER_BYTES || data[0] != KIND_OUTPUT) {
+        if (whole && h.kind == WIRE_SNAPSHOT)
+                return; /* it counts nowhere */
+        if (!whole || h.kind != RING_OUTPUT) {
                 l->error = -EPROTO;
                 return;
         }
-        line_take(l, (const char *)data + HEADER_BYTES, n - HEADER_BYTES);
+        line_take(l, (const char *)data + WIRE_HEAD, n - WIRE_HEAD);
         if (l->bytes - l->acked < ACK_EVERY)
                 return;
         l->acked = l->bytes;
@@ -249,9 +248,8 @@ void line_end(struct line *l) {
 /* ---- what is typed ---- */
 
 int line_type(struct line *l, const void *data, size_t n) {
-        unsigned char message[HEADER_BYTES + TYPE_MAX] = {KIND_INPUT};
-        uint32_t channel = htole32(l->channel);
-        uint64_t offset = htole64(l->typed);
+        unsigned char message[WIRE_HEAD + TYPE_MAX];
+        struct wire_head h = {WIRE_INPUT, l->channel, l->typed};
 
         if (n > TYPE_MAX)
                 return -EMSGSIZE;
@@ -260,10 +258,9 @@ int line_type(struct line *l, const void *data, size_t n) {
                 return send(l->fd, data, n, MSG_NOSIGNAL) == (ssize_t)n ? 0 : -EPIPE;
         if (!is_latch(l->place))
                 return line_peer_type(l, data, n);
-        memcpy(message + 4, &channel, sizeof channel);
-        memcpy(message + 8, &offset, sizeof offset);
-        memcpy(message + HEADER_BYTES, data, n);
-        return ws_send_binary(l->ws, message, HEADER_BYTES + n);
+        wire_put(message, h);
+        memcpy(message + WIRE_HEAD, data, n);
+        return ws_send_binary(l->ws, message, WIRE_HEAD + n);
 }
 
 int line_run(struct line *l, const char *command, const char *mark) {

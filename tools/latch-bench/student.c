@@ -1,7 +1,6 @@
 /* The contract is in student.h. */
 #include "student.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -16,6 +15,8 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "http.h"
+#include "ring/ring.h"
+#include "ring/wire.h"
 
 #define OUTPUT_MAX (1u << 20)
 #define ACK_EVERY  (16u << 10) /* the protocol asks for one at least every 32 KiB */
@@ -166,28 +167,22 @@ static void acknowledge(struct student *s) {
                             "params", "channel", (int)s->channel, "offset", (json_int_t)s->acked));
 }
 
-/* 16 bytes of head: kind, three zeros, channel, offset. */
 static void on_binary(void *arg, const unsigned char *data, size_t n) {
         struct student *s = arg;
-        uint32_t channel;
-        uint64_t offset;
+        struct wire_head h;
 
-        if (n < 16 || data[0] != 1) {
+        if (!wire_take(data, n, &h) || h.kind != RING_OUTPUT) {
                 trouble(s, "a frame of kind %u", n ? data[0] : 0u);
                 return;
         }
-        memcpy(&channel, data + 4, sizeof channel);
-        memcpy(&offset, data + 8, sizeof offset);
-        channel = le32toh(channel);
-        offset = le64toh(offset);
-        if (channel != s->channel || offset != s->output.n || s->exit_ns != 0) {
-                trouble(s, "output of channel %u at %" PRIu64 " where %zu was next", channel,
-                        offset, s->output.n);
+        if (h.channel != s->channel || h.offset != s->output.n || s->exit_ns != 0) {
+                trouble(s, "output of channel %u at %" PRIu64 " where %zu was next", h.channel,
+                        h.offset, s->output.n);
                 return;
         }
         if (s->first_ns == 0)
                 s->first_ns = clock_mono_ns();
-        if (buf_add(&s->output, data + 16, n - 16) < 0)
+        if (buf_add(&s->output, data + WIRE_HEAD, n - WIRE_HEAD) < 0)
                 trouble(s, "more than %u bytes of output", OUTPUT_MAX);
         else if (s->output.n - s->acked >= ACK_EVERY)
                 acknowledge(s);

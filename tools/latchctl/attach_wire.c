@@ -1,5 +1,4 @@
 /* What is said to the server, and heard. The contract is in attach.h, that of the wire in docs/protocol.md. */
-#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -12,16 +11,15 @@
 #include "attach.h"
 #include "base/clock.h"
 #include "command.h"
+#include "ring/ring.h"
+#include "ring/wire.h"
 #include "terminal.h"
 
 #define CONNECT_NS  UINT64_C(3000000000)
 #define ANSWER_MS   3000u
 #define ACK_BYTES   16384u
 #define INPUT_BYTES 16384u /* of one frame; a holder takes 32 KiB */
-#define FRAME_HEAD  16u
 #define CLOSE_ENDS  1001u
-
-enum { KIND_OUTPUT = 1, KIND_INPUT = 2, KIND_STDERR = 3, KIND_SNAPSHOT = 5 };
 
 /* ---- out ---- */
 
@@ -68,14 +66,11 @@ static int acknowledge(struct attach *a) {
 }
 
 static int send_piece(const struct attach *a, const char *data, size_t n) {
-        unsigned char frame[FRAME_HEAD + INPUT_BYTES] = {KIND_INPUT};
-        uint32_t channel = htole32(a->channel);
-        uint64_t offset = htole64(a->input_sent);
+        unsigned char frame[WIRE_HEAD + INPUT_BYTES];
 
-        memcpy(frame + 4, &channel, sizeof channel);
-        memcpy(frame + 8, &offset, sizeof offset);
-        memcpy(frame + FRAME_HEAD, data, n);
-        return ws_send_binary(a->ws, frame, FRAME_HEAD + n);
+        wire_put(frame, (struct wire_head){WIRE_INPUT, a->channel, a->input_sent});
+        memcpy(frame + WIRE_HEAD, data, n);
+        return ws_send_binary(a->ws, frame, WIRE_HEAD + n);
 }
 
 int wire_input(struct attach *a) {
@@ -121,25 +116,23 @@ static void fail(struct attach *a, int error) {
 
 static void on_binary(void *arg, const unsigned char *data, size_t n) {
         struct attach *a = arg;
-        uint64_t offset;
+        struct wire_head h;
         int r = 0;
 
-        if (n < FRAME_HEAD || a->over)
+        if (!wire_take(data, n, &h) || a->over)
                 return;
-        memcpy(&offset, data + 8, sizeof offset);
-        offset = le64toh(offset);
-        const char *bytes = (const char *)data + FRAME_HEAD;
-        n -= FRAME_HEAD;
-        if (data[0] == KIND_SNAPSHOT) {
-                a->received = offset;
+        const char *bytes = (const char *)data + WIRE_HEAD;
+        n -= WIRE_HEAD;
+        if (h.kind == WIRE_SNAPSHOT) {
+                a->received = h.offset;
                 a->questions = (struct questions){.n = 0};
                 r = terminal_clear();
                 if (r == 0)
                         r = terminal_write(bytes, n);
-        } else if (data[0] == KIND_OUTPUT || data[0] == KIND_STDERR) {
+        } else if (h.kind == RING_OUTPUT || h.kind == RING_STDERR) {
                 r = show(a, bytes, n);
         } else {
-                a->received = offset + n;
+                a->received = h.offset + n;
         }
         if (r == 0 && a->received - a->acked >= ACK_BYTES)
                 (void)!acknowledge(a); /* a broken socket says so in its turn */
