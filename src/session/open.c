@@ -184,7 +184,7 @@ static int start(struct opening *o, struct session *s) {
         int r;
 
         session_describe(s, &record);
-        r = store_session_put(o->ss->deps.store, &record);
+        r = store_session_announce(o->ss->deps.store, &record);
         if (r == 0)
                 r = seal_script(o);
         if (r == 0)

@@ -172,6 +172,17 @@ struct conn *conn_close(struct conn *c) {
         return NULL;
 }
 
+/* A PRAGMA of this kind acts when it is prepared: it cannot be kept. */
+int conn_hurry(struct conn *c, bool on) {
+        int rc = sqlite3_exec(c->db,
+                              on ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL",
+                              NULL, NULL, NULL);
+
+        if (rc == SQLITE_OK)
+                c->hasty = on;
+        return rc == SQLITE_OK ? 0 : store_error(c->db, rc);
+}
+
 static int permit_take(struct store *s) {
         uint64_t until = clock_mono_ns() + BUSY_MS * UINT64_C(1000000);
         struct timespec t = {.tv_sec = (time_t)(until / 1000000000),
@@ -209,7 +220,7 @@ struct conn *conn_put(struct conn *c) {
         bool kept = false;
 
         /* A transaction that even ROLLBACK could not end must not meet the next caller. */
-        if (sqlite3_get_autocommit(c->db))
+        if (sqlite3_get_autocommit(c->db) && !c->hasty)
                 for (size_t i = 0; !kept && i < ELEMENTS(s->idle); i++) {
                         struct conn *none = NULL;
                         kept = atomic_compare_exchange_strong(&s->idle[i], &none, c);

@@ -29,6 +29,21 @@ int store_session_put(struct store *s, const struct store_session *record) {
         return transaction_end(c, put(c, record));
 }
 
+int store_session_announce(struct store *s, const struct store_session *record) {
+        _cleanup_(conn_putp) struct conn *c = NULL;
+        int r = conn_take(s, &c);
+
+        if (r == 0)
+                r = conn_hurry(c, true);
+        if (r < 0)
+                return r;
+        r = transaction_begin(c);
+        if (r == 0)
+                r = transaction_end(c, put(c, record));
+        int back = conn_hurry(c, false); /* or the connection is not used again */
+        return r < 0 ? r : back;
+}
+
 int store_session_remove(struct store *s, const char *id) {
         _cleanup_(conn_putp) struct conn *c = NULL;
         int r = transaction_open(s, &c);

@@ -161,7 +161,10 @@ struct store_session {
         uint64_t wall_ms, cpu_ms, peak_bytes, end_offset;
 };
 _must_use_ int store_session_put(struct store *s,
-                                 const struct store_session *r);      /* insert or replace */
+                                 const struct store_session *r); /* insert or replace */
+/* The same, without waiting for the disk: it survives SIGKILL, and power loss once anything that is written
+ * after it does. For a session that is being made, which a power loss ends as well. */
+_must_use_ int store_session_announce(struct store *s, const struct store_session *r);
 _must_use_ int store_session_remove(struct store *s, const char *id); /* 0 also if none */
 _must_use_ int store_session_list(struct store *s, struct store_session **ret, size_t *ret_n);
 

@@ -63,6 +63,7 @@ struct conn {
         struct store *store;
         sqlite3 *db;
         sqlite3_stmt *statements[STATEMENT_COUNT]; /* NULL: not prepared yet */
+        bool hasty; /* its commits do not wait for the disk (conn_hurry) */
 };
 
 struct store {
@@ -81,6 +82,10 @@ DEFINE_CLEANUP(struct conn, conn_close)
 _must_use_ int conn_take(struct store *s, struct conn **ret);
 struct conn *conn_put(struct conn *c); /* NULL is fine; returns NULL */
 DEFINE_CLEANUP(struct conn, conn_put)
+
+/* Outside of a transaction: whether a commit survives SIGKILL alone (on), or power loss, too. One that is not set
+ * back is not used again. */
+_must_use_ int conn_hurry(struct conn *c, bool on);
 
 /* BEGIN IMMEDIATE; then COMMIT if r is 0, else ROLLBACK. end returns r, or the failure of COMMIT. */
 _must_use_ int transaction_begin(struct conn *c);

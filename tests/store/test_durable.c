@@ -9,7 +9,9 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <sqlite3.h>
@@ -92,6 +94,43 @@ static void test_what_was_acknowledged_survives_a_kill(void **state) {
                 temp_dir_remove(&dir);
                 assert_int_equal(temp_dir_make(&dir), 0);
         }
+}
+
+/* ---- what need not wait for the disk ---- */
+
+static unsigned syncs;
+
+/* In the place of the C library's: SQLite calls it for its journal. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
+int fdatasync(int fd) {
+        syncs++;
+        return syscall(SYS_fdatasync, fd) < 0 ? -1 : 0;
+}
+
+static void test_a_session_is_announced_without_waiting_and_lasts_with_what_follows(void **state) {
+        struct store *s = open_store();
+        struct store_user u = {.name = "ann"};
+        struct store_session r = {.id = "zzzzzzzzzzzzzzzzzzzzzzzzzz"}, *list;
+        size_t n;
+
+        (void)state;
+        assert_int_equal(store_user_add(s, &u, 300000, 10), 0);
+        r.user_id = u.id;
+        syncs = 0;
+        assert_int_equal(store_session_announce(s, &r), 0);
+        assert_int_equal(syncs, 0);
+        assert_int_equal(store_session_list(s, &list, &n), 0);
+        assert_int_equal(n, 1);
+        assert_memory_equal(&list[0], &r, sizeof r);
+        free(list);
+        r.user_id = 99;
+        assert_int_equal(store_session_announce(s, &r), -ENOENT);
+        assert_int_equal(syncs, 0);
+        /* The journal that both stand in goes to the disk as a whole. */
+        r.user_id = u.id;
+        assert_int_equal(store_session_put(s, &r), 0);
+        assert_int_equal(syncs, 1);
+        store_close(s);
 }
 
 /* ---- a full disk ---- */
@@ -227,6 +266,7 @@ static int tear_down(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(test_what_was_acknowledged_survives_a_kill),
+                TEST(test_a_session_is_announced_without_waiting_and_lasts_with_what_follows),
                 TEST(test_a_full_disk_is_said_and_nothing_is_lost),
                 TEST(test_a_writer_that_does_not_end_is_waited_for_then_named),
         };

@@ -21,9 +21,33 @@
 #define SETTLE_NS    UINT64_C(5000000000)
 #define LOOK_MS      200
 
-/* What the server does for a shell beside its own: the same namespaces, the same mounts but for the user's. */
-static const char *const caged[] = {"/usr/bin/bwrap", BENCH_CAGE,    "--", "/bin/bash",
-                                    "--norc",         "--noprofile", "-i", NULL};
+#define SHOWN(path) "--ro-bind-try", path, path
+
+/* What the server does for a shell beside its own: the same namespaces, the same mounts but for the user's, and
+ * the same shell, which reads the same files as it starts and runs the programs that these name. */
+static const char *const caged[] = {"/usr/bin/bwrap",
+                                    BENCH_CAGE,
+                                    SHOWN("/etc/profile"),
+                                    SHOWN("/etc/profile.d"),
+                                    SHOWN("/etc/bash.bashrc"),
+                                    SHOWN("/etc/inputrc"),
+                                    "--clearenv",
+                                    "--setenv",
+                                    "PATH",
+                                    "/usr/local/bin:/usr/bin:/bin",
+                                    "--setenv",
+                                    "HOME",
+                                    "/tmp",
+                                    "--setenv",
+                                    "LANG",
+                                    "C.UTF-8",
+                                    "--setenv",
+                                    "TERM",
+                                    "xterm-256color",
+                                    "--",
+                                    "/bin/bash",
+                                    "-l",
+                                    NULL};
 
 /* ---- opening ---- */
 
