@@ -30,6 +30,7 @@ int reader_open(const char *path, struct store **ret, int64_t *ret_version, char
         if (r < 0)
                 return r == -EUCLEAN ? -EINVAL : r;
         CHECK(sem_init(&s->permits, 0, STORE_CONNECTIONS) == 0);
+        CHECK(sem_init(&s->writing, 0, 1) == 0);
         atomic_store(&s->idle[0], TAKE_PTR(c));
         *ret = TAKE_PTR(s);
         return 0;

@@ -183,12 +183,12 @@ int conn_hurry(struct conn *c, bool on) {
         return rc == SQLITE_OK ? 0 : store_error(c->db, rc);
 }
 
-static int permit_take(struct store *s) {
+static int permit_take(sem_t *permits) {
         uint64_t until = clock_mono_ns() + BUSY_MS * UINT64_C(1000000);
         struct timespec t = {.tv_sec = (time_t)(until / 1000000000),
                              .tv_nsec = (long)(until % 1000000000)};
 
-        while (sem_clockwait(&s->permits, CLOCK_MONOTONIC, &t) < 0)
+        while (sem_clockwait(permits, CLOCK_MONOTONIC, &t) < 0)
                 if (errno != EINTR)
                         return -EBUSY;
         return 0;
@@ -196,7 +196,7 @@ static int permit_take(struct store *s) {
 
 int conn_take(struct store *s, struct conn **ret) {
         latch_blocking("store");
-        int r = permit_take(s);
+        int r = permit_take(&s->permits);
 
         if (r < 0)
                 return r;
@@ -294,9 +294,14 @@ int statement_finish(struct conn *c, sqlite3_stmt *st) {
 }
 
 int transaction_begin(struct conn *c) {
-        int r = statement_run(c, STATEMENT_BEGIN, "");
+        int r = permit_take(&c->store->writing);
 
-        return r < 0 ? r : 0;
+        if (r < 0)
+                return r;
+        r = statement_run(c, STATEMENT_BEGIN, "");
+        if (r < 0)
+                CHECK(sem_post(&c->store->writing) == 0);
+        return MIN(r, 0);
 }
 
 int transaction_open(struct store *s, struct conn **ret) {
@@ -318,6 +323,7 @@ int transaction_end(struct conn *c, int r) {
         /* A full disk may have rolled back already; what ROLLBACK cannot end, conn_put closes. */
         if (!sqlite3_get_autocommit(c->db))
                 (void)!statement_run(c, STATEMENT_ROLLBACK, "");
+        CHECK(sem_post(&c->store->writing) == 0);
         return r;
 }
 

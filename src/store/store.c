@@ -122,6 +122,7 @@ int store_open(const char *dir, struct store **ret, char **ret_error) {
         if (r < 0)
                 return r;
         CHECK(sem_init(&s->permits, 0, STORE_CONNECTIONS) == 0);
+        CHECK(sem_init(&s->writing, 0, 1) == 0);
         *ret = TAKE_PTR(s);
         return 0;
 }
@@ -136,6 +137,7 @@ struct store *store_close(struct store *s) {
         for (size_t i = 0; i < ELEMENTS(s->idle); i++)
                 conn_close(atomic_exchange(&s->idle[i], NULL));
         CHECK(sem_destroy(&s->permits) == 0);
+        CHECK(sem_destroy(&s->writing) == 0);
         free(s);
         return NULL;
 }

@@ -70,6 +70,7 @@ struct store {
         char path[512]; /* fixed: DIR/latch.db, or a reader's file */
         bool reader;    /* fixed: it only reads */
         sem_t permits;  /* calls that may still begin */
+        sem_t writing; /* 1 while nobody of us writes: who waits for SQLite's lock sleeps and looks again */
         _Atomic(struct conn *) idle[STORE_CONNECTIONS]; /* whoever swaps one out has it */
 };
 
