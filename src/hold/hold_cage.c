@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "hold/hold_private.h"
@@ -21,8 +22,13 @@
 
 /* ---- making it ---- */
 
-/* In the child of fork. Everything but the cage's own descriptors goes: bubblewrap would pass it on. */
-static int become_bwrap(int init, int complaints, pid_t holder) {
+struct birth { /* of bubblewrap */
+        int init, complaints;
+        pid_t holder;
+};
+
+/* In the child, which has our memory. Everything but the cage's own descriptors goes: bubblewrap would pass it on. */
+static int become_bwrap(const struct birth *b) {
         const char *args[] = {NULL};
         sigset_t none;
 
@@ -30,9 +36,9 @@ static int become_bwrap(int init, int complaints, pid_t holder) {
         if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 ||
             prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
                 return -errno;
-        if (getppid() != holder)
+        if (getppid() != b->holder)
                 return -ESRCH;
-        if (dup2(init, SETUP_CONN) < 0 || dup2(complaints, STDERR_FILENO) < 0)
+        if (dup2(b->init, SETUP_CONN) < 0 || dup2(b->complaints, STDERR_FILENO) < 0)
                 return -errno;
         if (close_range(SETUP_CONN + 1, SETUP_BWRAP - 1, 0) < 0 ||
             close_range(SETUP_END, ~0U, 0) < 0)
@@ -42,16 +48,19 @@ static int become_bwrap(int init, int complaints, pid_t holder) {
         return cage_exec(args);
 }
 
-static int fork_bwrap(struct hold *h, int init, int complaints) {
-        pid_t holder = getpid(), pid = fork();
+static int child(void *birth) {
+        int r = become_bwrap(birth);
+
+        dprintf(STDERR_FILENO, "bubblewrap: %s", strerrordesc_np(-r));
+        return 127;
+}
+
+static int start_bwrap(struct hold *h, int init, int complaints) {
+        struct birth b = {init, complaints, getpid()};
+        pid_t pid = child_start(child, &b);
 
         if (pid < 0)
-                return -errno;
-        if (pid == 0) {
-                int r = become_bwrap(init, complaints, holder);
-                dprintf(STDERR_FILENO, "bubblewrap: %s", strerrordesc_np(-r));
-                _exit(127);
-        }
+                return pid;
         h->bwrap = pid;
         for (int fd = SETUP_BWRAP; fd < SETUP_END; fd++)
                 (void)close(fd); /* the cage has them now */
@@ -138,7 +147,7 @@ static int start(struct hold *h) {
                 return -errno;
         h->complaints = pair[0];
         complain = pair[1];
-        return fork_bwrap(h, init, complain);
+        return start_bwrap(h, init, complain);
 }
 
 void hold_cage_start(struct hold *h) {

@@ -12,6 +12,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/fd.h"
 #include "spawn/spec_check.h"
 
@@ -107,26 +108,35 @@ static void split(char *strings, uint32_t n, char **ret) {
         ret[n] = NULL;
 }
 
-static _Noreturn void child(const struct init_config *c, char *strings, const int stdio[3],
-                            const struct init_program *p, int errors) {
+struct birth { /* of the program */
+        const struct init_config *config;
+        char *strings;
+        const int *stdio;
+        const struct init_program *program;
+        int errors;
+};
+
+static int child(void *birth) {
         static char *argv[SPAWN_ARGS_MAX + 16], *env[SPAWN_ENV_MAX + 16];
+        const struct birth *b = birth;
+        const struct init_config *c = b->config;
         struct failure f = {0};
         const char *stage = "";
 
-        split(strings, c->argc, argv);
-        char *rest = strings;
+        split(b->strings, c->argc, argv);
+        char *rest = b->strings;
         for (uint32_t i = 0; i < c->argc; i++)
                 rest += strlen(rest) + 1;
         split(rest, c->envc, env);
-        f.error = become(c, p, stdio, &stage);
+        f.error = become(c, b->program, b->stdio, &stage);
         if (f.error == 0) {
                 stage = argv[0];
                 execve(argv[0], argv, env);
                 f.error = -errno;
         }
         snprintf(f.stage, sizeof f.stage, "%s", stage);
-        (void)!write(errors, &f, sizeof f);
-        _exit(127);
+        (void)!write(b->errors, &f, sizeof f);
+        return 127;
 }
 
 /* ---- in init ---- */
@@ -177,15 +187,11 @@ int init_program_start(const struct init_config *c, char *strings, int stdio[3],
         *ret_stage = "fork";
         if (pipe2(errors, O_CLOEXEC) < 0)
                 return -errno;
-        p.pid = fork();
-        if (p.pid < 0)
-                return -errno;
-        if (p.pid == 0)
-                child(c, strings, stdio, &p, errors[1]);
+        p.pid = child_start(child, &(struct birth){c, strings, stdio, &p, errors[1]});
         fd_close(errors[1]);
         for (int i = 0; i < 3; i++)
                 stdio[i] = fd_close(stdio[i]);
-        r = hear(errors[0], ret_stage);
+        r = p.pid < 0 ? p.pid : hear(errors[0], ret_stage);
         fd_close(errors[0]);
         if (r == 0)
                 *ret = p;

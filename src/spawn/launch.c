@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/child.h"
 #include "base/fd.h"
 #include "ring/ring.h"
 #include "spawn/cage.h"
@@ -217,14 +218,22 @@ static int make_fds(const struct launcher *l, const struct spawn_spec *spec, con
         return r;
 }
 
-/* In the child. Returns only what went wrong. */
-static int become_holder(const struct launcher *l, const struct spawn_spec *spec,
-                         int fds[SETUP_END]) {
+struct birth { /* of a holder */
+        const struct launcher *launcher;
+        const struct spawn_spec *spec;
+        const int *fds; /* SETUP_END of them */
+};
+
+/* In the child, which has our memory. Returns only what went wrong. */
+static int become_holder(const struct birth *b) {
+        const struct launcher *l = b->launcher;
+        const struct spawn_spec *spec = b->spec;
         const char *argv[] = {"latch-hold", l->data, spec->id, NULL};
         char *env[] = {NULL};
-        int r;
+        int fds[SETUP_END], r;
 
         (void)setsid(); /* fails only for a leader, which a new child is not */
+        memcpy(fds, b->fds, sizeof fds);
         fds[SETUP_HOLD] = l->hold;
         fds[SETUP_BWRAP] = l->bwrap;
         fds[SETUP_INIT] = l->init;
@@ -244,16 +253,14 @@ static int become_holder(const struct launcher *l, const struct spawn_spec *spec
         return r;
 }
 
-static _Noreturn void child(const struct launcher *l, const struct spawn_spec *spec,
-                            int fds[SETUP_END]) {
-        struct spawn_refusal no = {.type = SPAWN_REFUSED};
-        int conn = fds[SETUP_CONN];
+static int child(void *birth) {
+        const struct birth *b = birth;
+        struct spawn_refusal no = {.type = SPAWN_REFUSED, .error = become_holder(b)};
 
-        no.error = become_holder(l, spec, fds);
         /* Placed or not, one of the two is the connection. */
         if (fd_send(SETUP_CONN, &no, sizeof no, NULL, 0, 0) < 0)
-                (void)!fd_send(conn, &no, sizeof no, NULL, 0, 0);
-        _exit(1);
+                (void)!fd_send(b->fds[SETUP_CONN], &no, sizeof no, NULL, 0, 0);
+        return 1;
 }
 
 int launch_session(const struct launcher *l, const struct spawn_spec *spec, const char *strings,
@@ -272,11 +279,10 @@ int launch_session(const struct launcher *l, const struct spawn_spec *spec, cons
         if (r == 0)
                 r = make_socket(l, name, &fds[SETUP_LISTEN]);
         if (r == 0) {
+                struct birth b = {l, spec, fds};
                 fds[SETUP_CONN] = conn;
-                pid = fork();
-                if (pid == 0)
-                        child(l, spec, fds);
-                r = pid < 0 ? -errno : 0;
+                pid = child_start(child, &b);
+                r = MIN(pid, 0);
                 fds[SETUP_CONN] = -1;
                 if (r < 0)
                         (void)unlinkat(l->sessions, name, 0);
