@@ -4,7 +4,6 @@
  * In slices as small as what is read, so that nobody who types beside a flood waits for a whole ring to be drawn.
  */
 #include <errno.h>
-#include <sys/uio.h>
 
 #include "base/buf.h"
 #include "base/fd.h"
@@ -22,29 +21,29 @@ static int ready(struct hold_screen *s) {
 static int draw(struct hold *h) {
         struct hold_screen *s = &h->screen;
         uint64_t head = ring_writer_head(h->ring);
-        struct iovec pieces[2];
+        const void *bytes;
         int r = ready(s);
 
         if (r < 0)
                 return r;
-        CHECK(ring_writer_kept(h->ring, s->fed, pieces) == head - s->fed);
-        for (size_t i = 0; i < ELEMENTS(pieces); i++)
-                vt_feed(s->vt, pieces[i].iov_base, pieces[i].iov_len);
+        size_t n = ring_writer_kept(h->ring, s->fed, &bytes);
+        CHECK(n == head - s->fed);
+        vt_feed(s->vt, bytes, n);
         s->fed = head;
         return 0;
 }
 
-/* The next slice, and all behind it that costs nothing. */
+/* The next slice, or all that costs nothing. */
 static int draw_slice(struct hold *h) {
         struct hold_screen *s = &h->screen;
-        struct iovec pieces[2];
+        const void *bytes;
         int r = ready(s);
 
         if (r < 0)
                 return r;
-        size_t n = ring_writer_kept(h->ring, s->fed, pieces);
-        CHECK(n == ring_writer_head(h->ring) - s->fed && pieces[0].iov_len > 0);
-        s->fed += vt_feed_some(s->vt, pieces[0].iov_base, pieces[0].iov_len, SLICE);
+        size_t n = ring_writer_kept(h->ring, s->fed, &bytes);
+        CHECK(n == ring_writer_head(h->ring) - s->fed && n > 0);
+        s->fed += vt_feed_some(s->vt, bytes, n, SLICE);
         return 0;
 }
 

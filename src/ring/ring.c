@@ -99,6 +99,29 @@ static int check_constants(int data_fd, uint64_t *ret_bytes) {
         return 0;
 }
 
+/* Page, table and bytes; for a writer, the bytes behind them once more. */
+static int map_data(int fd, int prot, struct ring_maps *m) {
+        uint64_t whole = file_bytes(m->ring_bytes);
+        bool twice = prot & PROT_WRITE;
+        size_t size = twice ? whole + m->ring_bytes : whole;
+        char *at = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+        if (at == MAP_FAILED)
+                return -errno;
+        if (mmap(at, whole, prot, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED ||
+            (twice && mmap(at + whole, m->ring_bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd,
+                           RING_PAGE + RING_TABLE_BYTES) == MAP_FAILED)) {
+                int r = -errno;
+                (void)munmap(at, size);
+                return r;
+        }
+        m->data = (struct ring_data *)(void *)at;
+        m->table = (struct ring_segment *)(void *)(at + RING_PAGE);
+        m->bytes = (unsigned char *)at + RING_PAGE + RING_TABLE_BYTES;
+        m->mapped = size;
+        return 0;
+}
+
 int ring_map(int data_fd, int control_fd, int prot, int data_seals, struct ring_maps *ret) {
         struct ring_maps m = {0};
         int r = check_seals(data_fd, data_seals);
@@ -114,18 +137,15 @@ int ring_map(int data_fd, int control_fd, int prot, int data_seals, struct ring_
         if (r < 0)
                 return r;
 
-        void *data = mmap(NULL, file_bytes(m.ring_bytes), prot, MAP_SHARED, data_fd, 0);
-        if (data == MAP_FAILED)
-                return -errno;
+        r = map_data(data_fd, prot, &m);
+        if (r < 0)
+                return r;
         void *control = mmap(NULL, RING_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, control_fd, 0);
         if (control == MAP_FAILED) {
                 r = -errno;
-                (void)munmap(data, file_bytes(m.ring_bytes));
+                (void)munmap(m.data, m.mapped);
                 return r;
         }
-        m.data = data;
-        m.table = (struct ring_segment *)((unsigned char *)data + RING_PAGE);
-        m.bytes = (unsigned char *)data + RING_PAGE + RING_TABLE_BYTES;
         m.control = control;
         *ret = m;
         return 0;
@@ -133,7 +153,7 @@ int ring_map(int data_fd, int control_fd, int prot, int data_seals, struct ring_
 
 void ring_unmap(struct ring_maps *m) {
         if (m->data)
-                CHECK(munmap(m->data, file_bytes(m->ring_bytes)) == 0);
+                CHECK(munmap(m->data, m->mapped) == 0);
         if (m->control)
                 CHECK(munmap(m->control, RING_PAGE) == 0);
         *m = (struct ring_maps){0};

@@ -83,9 +83,9 @@ void ring_writer_commit(struct ring_writer *w, enum ring_kind kind, size_t n);
 _must_use_ bool ring_writer_publish(struct ring_writer *w);
 _must_use_ bool ring_writer_eof(struct ring_writer *w); /* as publish; no byte may follow */
 uint64_t ring_writer_head(const struct ring_writer *w); /* committed */
-/* What was committed from `offset` on, as one or two pieces; until the next ring_writer_space. How many bytes;
- * less than head - offset if some of it is gone, or about to be: then it is what is left. */
-size_t ring_writer_kept(const struct ring_writer *w, uint64_t offset, struct iovec ret[2]);
+/* What was committed from `offset` on, in one piece; until the next ring_writer_space. How many bytes; less than
+ * head - offset if some of it is gone, or about to be: then it is what is left. */
+size_t ring_writer_kept(const struct ring_writer *w, uint64_t offset, const void **ret);
 /* Whether the next ring_writer_space(want) may overwrite what stands at `offset` or behind it. */
 bool ring_writer_reaches(const struct ring_writer *w, uint64_t offset, size_t want);
 /* Gives up back-pressure until latchd sets the gate again: nothing is held back (driver_grace is over). */

@@ -196,15 +196,12 @@ uint64_t ring_writer_head(const struct ring_writer *w) {
         return w->head;
 }
 
-size_t ring_writer_kept(const struct ring_writer *w, uint64_t offset, struct iovec ret[2]) {
-        uint64_t from = MAX(offset, w->tail), n = w->head - from;
-        uint64_t at = from & (w->maps.ring_bytes - 1);
-        uint64_t first = MIN(n, w->maps.ring_bytes - at);
+size_t ring_writer_kept(const struct ring_writer *w, uint64_t offset, const void **ret) {
+        uint64_t from = MAX(offset, w->tail);
 
         CHECK(offset <= w->head);
-        ret[0] = (struct iovec){.iov_base = w->maps.bytes + at, .iov_len = first};
-        ret[1] = (struct iovec){.iov_base = w->maps.bytes, .iov_len = n - first};
-        return n;
+        *ret = w->maps.bytes + (from & (w->maps.ring_bytes - 1));
+        return w->head - from;
 }
 
 bool ring_writer_reaches(const struct ring_writer *w, uint64_t offset, size_t want) {

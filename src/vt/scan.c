@@ -204,14 +204,19 @@ static void on_byte(struct vt *vt, unsigned char b) {
 
 size_t vt_feed_some(struct vt *vt, const void *bytes, size_t n, size_t most) {
         const unsigned char *p = bytes;
-        size_t from = skip_plain(vt, p, n), to = from + MIN(n - from, most);
+        size_t skipped = skip_plain(vt, p, n), to = MIN(n, most);
 
-        for (size_t i = from; i < to; i++)
+        if (skipped > 0)
+                return skipped;
+        for (size_t i = 0; i < to; i++)
                 on_byte(vt, p[i]);
         act_text(vt);
         return to;
 }
 
 void vt_feed(struct vt *vt, const void *bytes, size_t n) {
-        (void)vt_feed_some(vt, bytes, n, n);
+        const unsigned char *p = bytes;
+
+        for (size_t done = 0; done < n;)
+                done += vt_feed_some(vt, p + done, n - done, n);
 }

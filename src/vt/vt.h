@@ -30,8 +30,8 @@ DEFINE_CLEANUP(struct vt, vt_free)
 
 /* The program wrote this. */
 void vt_feed(struct vt *vt, const void *bytes, size_t n);
-/* The same, but no more than `most` of it is read (plain text that would have scrolled off is passed over, and costs
- * nothing). How much of it is done: all, or at least `most`. */
+/* The same for its beginning: either what would have scrolled off is passed over, however much it is, which costs
+ * nothing; or at most `most` of it is read. How much of it is done; not 0 if neither n nor most is. */
 size_t vt_feed_some(struct vt *vt, const void *bytes, size_t n, size_t most);
 /* 0; -ENOMEM and it is as before. */
 _must_use_ int vt_resize(struct vt *vt, unsigned cols, unsigned rows);

@@ -104,7 +104,7 @@ static void test_a_flood_leaves_the_same_picture(void **state) {
                         vt_feed(often, flood + k, 1);
                 for (size_t k = 0; k < n;) {
                         size_t done = vt_feed_some(some, flood + k, n - k, 1000);
-                        assert_true(done >= MIN(n - k, (size_t)1000) && done <= n - k);
+                        assert_true(done > 0 && done <= n - k);
                         k += done;
                 }
                 memcpy(want, picture_of(often), sizeof want);
