@@ -18,15 +18,18 @@
 
 int session_watch(struct session *s) {
         const struct pump_hooks *hooks = &s->all->deps.hooks;
-
-        LATCH_WITH(session, &s->lock)
-                s->watched = true;
         int r = hooks->watch(hooks->context, s->number, s->wake_fd, s->holder_fd);
-        if (r < 0) {
-                LATCH_WITH(session, &s->lock)
-                        s->watched = false;
+        bool gone = false;
+
+        if (r < 0)
+                return r;
+        LATCH_WITH(session, &s->lock) {
+                gone = s->gone;
+                s->watched = !gone;
         }
-        return r;
+        if (gone) /* session_drop found nothing to take back */
+                hooks->unwatch(hooks->context, s->number, s->wake_fd, s->holder_fd);
+        return 0;
 }
 
 void session_unwatch(struct session *s) {

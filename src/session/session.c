@@ -102,8 +102,14 @@ int session_publish(struct session *s) {
         registry_item_init(s->all->by_id, &s->name, s->about.id, RANDOM_ID_CHARS);
         int r = registry_add(s->all->by_id, &s->name);
         if (r == 0) {
-                LATCH_WITH(session, &s->lock)
-                        s->published = true;
+                bool gone = false;
+
+                LATCH_WITH(session, &s->lock) {
+                        gone = s->gone;
+                        s->published = !gone;
+                }
+                if (gone)
+                        CHECK(registry_remove(s->all->by_id, &s->name));
         }
         registry_item_unref(&s->name);
         return r;

@@ -297,6 +297,8 @@ int session_drop(struct session *s) {
                         s->dropped = false;
                 return r;
         }
+        LATCH_WITH(session, &s->lock)
+                s->gone = true; /* whoever is about to publish or watch it takes that back */
         session_unpublish(s);
         session_unwatch(s);
         registry_remove(s->all->by_number, &s->item);

@@ -99,6 +99,7 @@ struct session {
         bool ring_bad LATCH_GUARDED_BY(session); /* what is not sent yet will never be */
         bool forget LATCH_GUARDED_BY(session);   /* closed: to be dropped once it ended */
         bool dropped LATCH_GUARDED_BY(session);  /* being dropped, or gone: nobody attaches */
+        bool gone LATCH_GUARDED_BY(session);     /* dropped: it is not published or watched again */
         bool published LATCH_GUARDED_BY(session);
         bool recorded LATCH_GUARDED_BY(session);      /* its end stands in the store */
         uint64_t last_head LATCH_GUARDED_BY(session); /* the highest that was seen */

@@ -2,6 +2,8 @@
  * and the end that everything races for. */
 #include "double.h"
 
+#include "session/session_private.h"
+
 /* Nothing is left of the test before. */
 static void forget_records(void) {
         struct store_session *list;
@@ -399,6 +401,33 @@ static void test_a_record_is_believed_before_a_ring(void **state) {
         double_free(a);
 }
 
+static struct holder_double *closing;
+static struct session *closed;
+
+static void close_it(void) {
+        closed = find(closing);
+        CHECK(closed && session_close(closed) == 0);
+}
+
+/* The job that writes its record drops it, or room is made for others, while it is being adopted. Were it watched then,
+ * its last reference would find that it is. */
+static void test_what_is_dropped_before_it_is_watched_is_gone(void **state) {
+        (void)state;
+        closing = double_new(&(struct holder_double){.tty = true});
+        double_record(closing, RECORD_ENDED, false);
+        double_finish(closing, HOLD_EXITED, 0);
+        atomic_store(&world.at_watch, close_it);
+        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_null(atomic_load(&world.at_watch));
+        assert_null(find(closing));
+        assert_int_equal(stats().known, 0);
+        assert_null(record_of(closing->id));
+        UNTIL(SEEN(closing, forgotten));
+        assert_int_equal(session_watch(closed), 0);
+        session_unref(closed);
+        double_free(closing);
+}
+
 static void test_the_newest_ended_are_kept(void **state) {
         struct holder_double *h[6];
 
@@ -600,6 +629,7 @@ int main(void) {
                 TEST(test_a_holder_that_lies_is_not_believed),
                 TEST(test_a_holder_that_is_another_is_not_believed),
                 TEST(test_a_record_is_believed_before_a_ring),
+                TEST(test_what_is_dropped_before_it_is_watched_is_gone),
                 TEST(test_the_newest_ended_are_kept),
                 TEST(test_a_closed_session_is_forgotten),
                 TEST(test_a_close_outlives_the_server),

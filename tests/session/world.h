@@ -87,6 +87,7 @@ static struct {
         pthread_t pump;
         atomic_bool pump_stop, ticks_stop;
         atomic_uint pump_turns;
+        void (*_Atomic at_watch)(void); /* once, ahead of a session being watched */
         struct latch_mutex lock;
         struct client *clients[CLIENTS_MAX] LATCH_GUARDED_BY(conns);
 } world;
@@ -267,7 +268,11 @@ static int hook_watch(void *context, uint64_t number, int wake_fd, int holder_fd
         struct epoll_event wake = {.events = EPOLLIN | EPOLLET, .data.u64 = number << 1};
         struct epoll_event holder = {.events = EPOLLIN, .data.u64 = number << 1 | 1};
 
+        void (*at_watch)(void) = atomic_exchange(&world.at_watch, NULL);
+
         (void)context;
+        if (at_watch)
+                at_watch();
         if (epoll_ctl(world.epoll, EPOLL_CTL_ADD, wake_fd, &wake) < 0)
                 return -errno;
         if (epoll_ctl(world.epoll, EPOLL_CTL_ADD, holder_fd, &holder) < 0) {
