@@ -4,6 +4,10 @@
  * off scrolls off again; what DECSC saved there, tabs and region; the same of the alternate screen; origin; the cursor;
  * what the cursor's last glyph needs off (insert, no wrap); the rest.
  */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "vt/vt_private.h"
 
 /* ---- a row ---- */
@@ -136,16 +140,37 @@ static int separate(const struct edges *above, const struct edges *below, struct
         return follows(above, below) ? 0 : buf_adds(out, "\r\n");
 }
 
+/* A cursor behind an empty last cell gets there by a blank (draw_cursor), which stands in the picture of whoever draws it:
+ * so it stands in this one. *ret: the row with it, malloc'd; NULL where there is no such cursor. */
+static int row_with_blank(const struct vt *vt, unsigned screen, unsigned i, struct row **ret) {
+        const struct row *row = vt->screens[screen].rows[i];
+        size_t n = sizeof *row + vt->cols * sizeof row->cells[0];
+        VTermPos pos;
+
+        vterm_state_get_cursorpos(vt->state, &pos);
+        if (screen != vt->active || vt->last_end != vt->cols || (unsigned)pos.row != i ||
+            row->cells[vt->cols - 1].chars[0] != 0)
+                return 0;
+        *ret = malloc(n);
+        if (!*ret)
+                return -ENOMEM;
+        memcpy(*ret, row, n);
+        (*ret)->cells[vt->cols - 1].chars[0] = ' ';
+        return 0;
+}
+
 static int draw_screen(const struct vt *vt, unsigned screen, const struct line *above,
                        struct buf *out) {
         struct edges before = above ? above->edges : (struct edges){.full = false};
         int r = 0;
 
         for (unsigned i = 0; r == 0 && i < vt->rows; i++) {
-                const struct row *row = vt->screens[screen].rows[i];
+                _cleanup_(freep) struct row *blank = NULL;
+                r = row_with_blank(vt, screen, i, &blank);
+                const struct row *row = blank ? blank : vt->screens[screen].rows[i];
                 struct edges here = draw_edges(row, vt->cols);
 
-                if (above || i > 0)
+                if (r == 0 && (above || i > 0))
                         r = separate(&before, &here, out);
                 if (r == 0)
                         r = draw_row(row, vt->cols, out);

@@ -123,6 +123,9 @@ static void test_a_line_that_wrapped_wraps(void **state) {
         /* behind the last column: by its glyph, once more */
         assert_string_equal(drawn("01234567890123456789"),
                             "01234567890123456789\r\n\r\n\033[1;20H\033[0m9" PLAIN);
+        /* by a blank, where that was erased: it is in the row of whoever draws this, so it is in ours */
+        assert_string_equal(drawn("01234567890123456789\033[2J"),
+                            "\033[19C \r\n\r\n\033[1;20H\033[0m " PLAIN);
 }
 
 static void test_pen_and_colours(void **state) {
