@@ -263,6 +263,25 @@ static void test_a_gate_that_is_ignored_holds_nothing(void **state) {
         end_pair(&p);
 }
 
+/* Also where the ring begins anew. */
+static void test_what_is_kept_is_one_piece(void **state) {
+        struct pair p;
+
+        (void)state;
+        make_pair(&p, SMALL);
+        ring_writer_ignore_gate(p.w, true);
+        while (ring_writer_head(p.w) < 3 * SMALL) {
+                assert_true(put(&p, KIND_RUN) > 0);
+                const void *kept;
+                uint64_t head = ring_writer_head(p.w), from = head - MIN(head, SMALL / 2);
+                size_t n = ring_writer_kept(p.w, from, &kept);
+                assert_int_equal(n, head - from);
+                for (size_t i = 0; i < n; i++)
+                        assert_int_equal(((const unsigned char *)kept)[i], byte_at(from + i));
+        }
+        end_pair(&p);
+}
+
 static void test_many_short_runs_fill_the_table_and_wait(void **state) {
         struct iovec to[2];
         uint64_t tail;
@@ -504,6 +523,7 @@ int main(void) {
                 cmocka_unit_test(test_the_gate_holds_until_it_is_set),
                 cmocka_unit_test(test_a_gate_beyond_the_head_is_the_head),
                 cmocka_unit_test(test_a_gate_that_is_ignored_holds_nothing),
+                cmocka_unit_test(test_what_is_kept_is_one_piece),
                 cmocka_unit_test(test_many_short_runs_fill_the_table_and_wait),
                 cmocka_unit_test(test_wakes_only_who_asked),
                 cmocka_unit_test(test_a_reader_opens_only_what_is_right),
