@@ -9,7 +9,7 @@
 
 #include "base/macros.h"
 
-/* Runs run(arg) in a child, on a stack of 64 KiB, while we stand still until it executes a program or ends. What it
+/* Runs run(arg) in a child, on a stack of 64 KiB of its own, while we stand still until it executes a program or ends. What it
  * writes is written in our memory; descriptors, signals, limits and folders are its own. It may not return (it
  * would end with what it returns). The sanitizers' builds fork. The child's pid, or -errno (clone(2)). */
 _must_use_ pid_t child_start(int (*run)(void *arg), void *arg);

@@ -7,65 +7,17 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/child.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "hold/hold_private.h"
-#include "spawn/cage.h"
 
 #define START_MS 15000u
 
 /* ---- making it ---- */
-
-struct birth { /* of bubblewrap */
-        int init, complaints;
-        pid_t holder;
-};
-
-/* In the child, which has our memory. Everything but the cage's own descriptors goes: bubblewrap would pass it on. */
-static int become_bwrap(const struct birth *b) {
-        const char *args[] = {NULL};
-        sigset_t none;
-
-        sigemptyset(&none);
-        if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 ||
-            prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-                return -errno;
-        if (getppid() != b->holder)
-                return -ESRCH;
-        if (dup2(b->init, SETUP_CONN) < 0 || dup2(b->complaints, STDERR_FILENO) < 0)
-                return -errno;
-        if (close_range(SETUP_CONN + 1, SETUP_BWRAP - 1, 0) < 0 ||
-            close_range(SETUP_END, ~0U, 0) < 0)
-                return -errno;
-        for (int fd = SETUP_CAGE; fd < SETUP_END; fd++)
-                (void)fcntl(fd, F_SETFD, 0); /* the script's may not be open */
-        return cage_exec(args);
-}
-
-static int child(void *birth) {
-        int r = become_bwrap(birth);
-
-        dprintf(STDERR_FILENO, "bubblewrap: %s", strerrordesc_np(-r));
-        return 127;
-}
-
-static int start_bwrap(struct hold *h, int init, int complaints) {
-        struct birth b = {init, complaints, getpid()};
-        pid_t pid = child_start(child, &b);
-
-        if (pid < 0)
-                return pid;
-        h->bwrap = pid;
-        for (int fd = SETUP_BWRAP; fd < SETUP_END; fd++)
-                (void)close(fd); /* the cage has them now */
-        return 0;
-}
 
 /* Pipes for a program without a terminal: ours in h, the program's in theirs. */
 static int make_pipes(struct hold *h, int theirs[3]) {
@@ -117,13 +69,11 @@ static int send_config(struct hold *h, const int stdio[3]) {
 }
 
 /* Credentials tell us init's pid, which inside is 1 for everybody. */
-static int make_socket(struct hold *h, int *ret_theirs) {
-        int pair[2], on = 1, room = SETUP_STRINGS_MAX * 2;
+static int take_socket(struct hold *h) {
+        int on = 1, room = SETUP_STRINGS_MAX * 2;
 
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-                return -errno;
-        h->init = pair[0];
-        *ret_theirs = pair[1];
+        h->init = SETUP_TO_INIT;
+        h->complaints = SETUP_COMPLAINTS;
         if (setsockopt(h->init, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0 ||
             setsockopt(h->init, SOL_SOCKET, SO_SNDBUF, &room, sizeof room) < 0)
                 return -errno;
@@ -131,9 +81,8 @@ static int make_socket(struct hold *h, int *ret_theirs) {
 }
 
 static int start(struct hold *h) {
-        _cleanup_(fd_closep) int init = -1, complain = -1;
-        int stdio[3] = {-1, -1, -1}, pair[2];
-        int r = make_socket(h, &init);
+        int stdio[3] = {-1, -1, -1};
+        int r = take_socket(h);
 
         if (r == 0 && !h->setup->tty)
                 r = make_pipes(h, stdio);
@@ -141,13 +90,7 @@ static int start(struct hold *h) {
                 r = send_config(h, stdio);
         for (int i = 0; i < 3; i++)
                 fd_close(stdio[i]);
-        if (r < 0)
-                return r;
-        if (pipe2(pair, O_CLOEXEC | O_NONBLOCK) < 0)
-                return -errno;
-        h->complaints = pair[0];
-        complain = pair[1];
-        return start_bwrap(h, init, complain);
+        return r == -EPIPE || r == -ECONNRESET ? 0 : r; /* it has ended: hold_cage_reap knows why */
 }
 
 void hold_cage_start(struct hold *h) {
@@ -156,6 +99,7 @@ void hold_cage_start(struct hold *h) {
         h->clocks.start_at = clock_mono_ms() + START_MS;
         if (r < 0)
                 hold_cage_fail(h, r, "holder");
+        hold_cage_reap(h); /* it may have ended before there was a signal of it */
 }
 
 void hold_cage_fail(struct hold *h, int error, const char *stage) {

@@ -1,12 +1,12 @@
 /* latch-hold - one session's holder: owns its terminal or pipes, its output ring, its clocks and limits.
  *
- *     latch-hold DIR ID     with descriptors as spawn/setup.h says
+ *     latch-hold DIR ID PID    with descriptors and bubblewrap's process as spawn/setup.h says
  *
  * Started by the spawner, as the session's user; outlives latchd, and takes its successor's connection on
  * DIR/sessions/ID.sock. Ends when it is told to forget (hold/hold_proto.h). Static, one thread.
  */
 #include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,21 +82,20 @@ static int watch_signals(struct hold *h) {
         return h->signals < 0 ? -errno : hold_watch(h, h->signals, EVENT_SIGNALS, EPOLLIN);
 }
 
-/* Numbers that are not in use are filled, so that nothing of ours comes to stand where the cage's stand. */
-static int keep_numbers(void) {
-        for (int fd = SETUP_CONN; fd < SETUP_END; fd++) {
-                if (fcntl(fd, F_GETFD) < 0 && dup2(STDIN_FILENO, fd) < 0)
-                        return -errno;
-                int r = fd_set_cloexec(fd, true);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+static int take_bwrap(struct hold *h, const char *pid) {
+        uint64_t n;
+        int r = str_to_u64(pid, 2, INT_MAX, &n);
+
+        if (r == 0)
+                h->bwrap = (pid_t)n;
+        return r;
 }
 
-static int prepare(struct hold *h, const char *id) {
+static int prepare(struct hold *h, const char *id, const char *pid) {
         int r = read_setup(h, id);
 
+        if (r == 0)
+                r = take_bwrap(h, pid);
         if (r < 0)
                 return r;
         (void)prctl(PR_SET_NAME, "latch-hold", 0, 0, 0);
@@ -104,9 +103,6 @@ static int prepare(struct hold *h, const char *id) {
         /* Another process of this uid may neither trace us nor look into our memory. */
         if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
                 return -errno;
-        r = keep_numbers();
-        if (r < 0)
-                return r;
         h->epoll = epoll_create1(EPOLL_CLOEXEC);
         if (h->epoll < 0)
                 return -errno;
@@ -211,10 +207,10 @@ int main(int argc, char **argv) {
         };
         int r;
 
-        if (argc != 3)
+        if (argc != 4)
                 return 1;
         h.data = argv[1];
-        r = prepare(&h, argv[2]);
+        r = prepare(&h, argv[2], argv[3]);
         if (r < 0)
                 return 1; /* the connection closes: the asker sees that nobody came */
         hold_conn_open(&h, SETUP_CONN);

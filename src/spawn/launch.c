@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -218,6 +219,61 @@ static int make_fds(const struct launcher *l, const struct spawn_spec *spec, con
         return r;
 }
 
+/* ---- bubblewrap ---- */
+
+struct cage_birth {
+        int init, complaints;
+        pid_t holder;
+};
+
+/* In the child, which has our memory. Everything but the cage's own descriptors goes: bubblewrap would pass it on. */
+static int become_bwrap(const struct cage_birth *b) {
+        const char *args[] = {NULL};
+
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+                return -errno;
+        if (getppid() != b->holder)
+                return -ESRCH;
+        if (dup2(b->init, SETUP_CONN) < 0 || dup2(b->complaints, STDERR_FILENO) < 0)
+                return -errno;
+        if (close_range(SETUP_CONN + 1, SETUP_BWRAP - 1, 0) < 0 ||
+            close_range(SETUP_END, ~0U, 0) < 0)
+                return -errno;
+        int r = fd_set_cloexec(SETUP_BWRAP, true);
+        return r < 0 ? r : cage_exec(args);
+}
+
+static int cage_child(void *birth) {
+        int r = become_bwrap(birth);
+
+        dprintf(STDERR_FILENO, "bubblewrap: %s", strerrordesc_np(-r));
+        return 127;
+}
+
+/* In the holder to be: what is made here, it finds. A number of the cage's that is not in use is filled, so that nothing
+ * of ours comes to stand there. */
+static int start_cage(pid_t *ret) {
+        int init[2], complaints[2];
+
+        for (int fd = SETUP_CONN; fd < SETUP_END; fd++)
+                if (fcntl(fd, F_GETFD) < 0 && dup2(STDIN_FILENO, fd) < 0)
+                        return -errno;
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, init) < 0 ||
+            pipe2(complaints, O_CLOEXEC | O_NONBLOCK) < 0)
+                return -errno;
+        struct cage_birth b = {init[1], complaints[1], getpid()};
+        pid_t pid = child_start(cage_child, &b);
+        if (pid < 0)
+                return pid;
+        if (dup2(init[0], SETUP_TO_INIT) < 0 || dup2(complaints[0], SETUP_COMPLAINTS) < 0 ||
+            close_range(SETUP_COMPLAINTS + 1, SETUP_END - 1, 0) < 0)
+                return -errno;
+        *ret = pid;
+        return 0;
+}
+
+/* ---- the holder ---- */
+
 struct birth { /* of a holder */
         const struct launcher *launcher;
         const struct spawn_spec *spec;
@@ -228,9 +284,10 @@ struct birth { /* of a holder */
 static int become_holder(const struct birth *b) {
         const struct launcher *l = b->launcher;
         const struct spawn_spec *spec = b->spec;
-        const char *argv[] = {"latch-hold", l->data, spec->id, NULL};
-        char *env[] = {NULL};
+        char number[12], *env[] = {NULL};
+        const char *argv[] = {"latch-hold", l->data, spec->id, number, NULL};
         int fds[SETUP_END], r;
+        pid_t bwrap = 0;
 
         (void)setsid(); /* fails only for a leader, which a new child is not */
         memcpy(fds, b->fds, sizeof fds);
@@ -246,7 +303,10 @@ static int become_holder(const struct birth *b) {
         /* Before the holder is even loaded: whoever finds nobody listening takes the session for dead. */
         if (r == 0 && listen(SETUP_LISTEN, BACKLOG) < 0)
                 r = -errno;
+        if (r == 0)
+                r = start_cage(&bwrap);
         if (r == 0) {
+                snprintf(number, sizeof number, "%d", bwrap);
                 execveat(SETUP_HOLD, "", (char **)(uintptr_t)argv, env, AT_EMPTY_PATH);
                 r = -errno;
         }

@@ -1,8 +1,9 @@
 /* setup.h - what the spawner hands to a holder: one sealed file, and descriptors at fixed numbers.
  *
- * The holder (src/hold) is executed with argv {"latch-hold", DIR, ID}, as the user, with nothing open but
- * these and /dev/null at 0, 1 and 2. The numbers below SETUP_CAGE are its own; the others go on to
- * bubblewrap under the same numbers, which the arguments in SETUP_ARGS name.
+ * The holder (src/hold) is executed with argv {"latch-hold", DIR, ID, PID}, as the user, with nothing open but
+ * these and /dev/null at 0, 1 and 2. The numbers below SETUP_CAGE are its own; the others go to bubblewrap under
+ * the same numbers, which the arguments in SETUP_ARGS name. Its process, PID, is the holder's child, and was started
+ * before the holder was executed: the mounts of the cage are made while the holder is being loaded.
  *
  * Threads: none yet. Lock: none.
  */
@@ -33,6 +34,9 @@ enum setup_fd {
         SETUP_RUNNER,
         SETUP_SCRIPT, /* the snapshot of a run's file; else not open */
         SETUP_END,
+        /* in the holder, whose spawner has started bubblewrap for it: */
+        SETUP_TO_INIT = SETUP_BWRAP,   /* its end of init's socket */
+        SETUP_COMPLAINTS = SETUP_ARGS, /* what bubblewrap says on its stderr */
 };
 
 #define SETUP_VERSION     1u

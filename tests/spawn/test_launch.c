@@ -64,7 +64,7 @@ static int run(void) {
 }
 
 int main(int argc, char **argv) {
-        if (argc == 3 && str_eq(argv[0], "latch-hold"))
+        if (argc == 4 && str_eq(argv[0], "latch-hold"))
                 return be_holder();
         return run_as_both(run);
 }
