@@ -57,6 +57,8 @@ struct config {
         _Atomic unsigned requests_per_minute; /* units of one user, over all sockets and routes */
         _Atomic unsigned address_requests_per_minute; /* of one address, without an identity */
         _Atomic unsigned ended_kept;                  /* newest ended sessions of each user */
+        atomic_size_t ended_bytes;                    /* of the last output of each, on disk */
+        _Atomic uint64_t ended_total_bytes;           /* of what all of them have on disk */
         _Atomic unsigned list_entries;                /* of one folder */
         _Atomic unsigned watches_per_user;
         _Atomic unsigned search_ms; /* of one search */
@@ -66,6 +68,7 @@ struct config {
         size_t ring_bytes; /* power of two */
         _Atomic unsigned driver_grace_ms;
         _Atomic unsigned stop_grace_ms;
+        _Atomic unsigned linger_ms; /* from a session's end to that of its holder */
         _Atomic uint64_t unused_ms; /* of a terminal; 0 = no such limit */
         /* [sandbox] */
         char bwrap[256];   /* path of bubblewrap */

@@ -177,6 +177,8 @@ static const struct setting table[] = {
         NUMBER("limits", requests_per_minute, "12000", "units", 600, 100000000),
         NUMBER("limits", address_requests_per_minute, "60000", "units", 600, 100000000),
         NUMBER("limits", ended_kept, "20", "sessions", 0, 1000),
+        NUMBER("limits", ended_bytes, "262144", "bytes", 0, 16 * MIB),
+        NUMBER("limits", ended_total_bytes, "1073741824", "bytes", 32 * MIB, 1024 * GIB),
         NUMBER("limits", list_entries, "10000", "entries", 100, 1000000),
         NUMBER("limits", watches_per_user, "256", "watches", 1, 10000),
         NUMBER("limits", search_ms, "10000", "milliseconds", 100, 60 * SECOND_MS),
@@ -201,6 +203,7 @@ static const struct setting table[] = {
         NUMBER("session", driver_grace_ms, "60000", "milliseconds", 0, DAY_MS),
         LIMIT("session", unused_ms, "0", "milliseconds", 1000, 30 * DAY_MS),
         NUMBER("session", stop_grace_ms, "2000", "milliseconds", 100, 60 * SECOND_MS),
+        NUMBER("session", linger_ms, "30000", "milliseconds", 0, DAY_MS),
 
         TEXT("sandbox", bwrap, "/usr/bin/bwrap", "the absolute path of bubblewrap", absolute_path),
         TEXT("sandbox", python, "/usr/bin/python3", "the absolute path of Python inside the cage",

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "session/ask.h"
 #include "session/viewer_private.h"
 
 _Static_assert(SESSION_TYPE_MAX == HOLD_INPUT_MAX, "one message to the holder");

@@ -13,7 +13,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "session/found.h"
-#include "session/viewer_private.h"
+#include "session/keep.h"
+#include "session/kept.h"
 
 #define HELLO_MS 250u
 
@@ -133,6 +134,7 @@ static int adopt_ended(struct session *s, struct found *f, const struct store_se
                 session_check_end(s);
         else
                 r = wait_for_word(s);
+        session_keep_later(s, s->all->deps.config->linger_ms);
         return is_ours(r) ? r : 0;
 }
 
@@ -254,8 +256,12 @@ static int adopt_without_holder(struct sessions *ss, const struct store_session 
         if (record->state != RECORD_ENDED)
                 end = (struct session_end){
                         .signal = 9, .verdict = "lost", .ended_ms = clock_real_ms()};
-        LATCH_WITH(session, &s->lock)
+        uint64_t kept = kept_size(ss->deps.config->data, record->id);
+        LATCH_WITH(session, &s->lock) {
                 s->holder_gone = true;
+                s->put_away = kept > 0;
+                s->kept_bytes = kept;
+        }
         restore_end(s, &end, record->state == RECORD_ENDED);
         r = session_publish(s);
         if (r == 0 && record->state != RECORD_ENDED)
@@ -293,6 +299,12 @@ static int adopt_records(struct sessions *ss, struct found *list, size_t n) {
         return r;
 }
 
+static bool is_known(void *arg, const char *id) {
+        _cleanup_(session_unrefp) struct session *s = sessions_find(arg, NULL, id);
+
+        return s != NULL;
+}
+
 static void evict_all(struct sessions *ss) {
         struct registry_item **items;
         size_t n;
@@ -326,7 +338,10 @@ int sessions_adopt(struct sessions *ss) {
                         found_done(&list[i]);
                 }
         found_free(list, n);
-        if (r == 0)
-                evict_all(ss);
-        return r;
+        if (r < 0)
+                return r;
+        evict_all(ss);
+        kept_sweep(ss->deps.config->data, is_known, ss);
+        sessions_trim_kept(ss);
+        return 0;
 }

@@ -1,4 +1,4 @@
-/* ask.c - questions to a holder that somebody waits for. The contract is in session/session_private.h. */
+/* ask.c - questions to a holder that somebody waits for. The contract is in session/ask.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "session/session_private.h"
+#include "session/ask.h"
 
 static void forget_locked(struct session *s, const struct session_query *q)
         LATCH_MUST_HOLD(session) {

@@ -1,4 +1,4 @@
-/* attach.c - coming to a session and leaving it: attach, drive, detach.
+/* attach.c - coming to a session.
  *
  * Where replay begins. `since` that is kept: there, and the bytes are the same. `since` that is gone, or none:
  * a terminal's holder is asked for a snapshot of its screen, and the channel begins where that ends. Otherwise, and for
@@ -11,6 +11,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "session/ask.h"
+#include "session/keep.h"
+#include "session/kept.h"
 #include "session/port.h"
 #include "session/viewer_private.h"
 
@@ -72,18 +75,23 @@ static void unreserve(struct session *s) {
 
 /* ---- taking the seat ---- */
 
-/* Where output begins that is kept, and where it ends now. */
-static int bounds_locked(struct session *s, uint64_t since, uint64_t *ret_tail, uint64_t *ret_head)
-        LATCH_MUST_HOLD(session) {
+/* Where output begins that is kept, for who is served from `k` if there is one, and where it ends now. */
+static int bounds_locked(struct session *s, const struct kept *k, uint64_t since,
+                         uint64_t *ret_tail, uint64_t *ret_head) LATCH_MUST_HOLD(session) {
         bool eof;
 
+        if (k) {
+                *ret_tail = k->tail;
+                *ret_head = k->head;
+                return 0;
+        }
         if (s->ring && !s->ring_bad) {
                 int r = ring_reader_bounds(s->ring, ret_tail, ret_head, &eof);
                 if (r == 0)
                         s->last_head = *ret_head;
                 return r;
         }
-        *ret_head = s->ring ? MAX(s->end.offset, s->last_head) : MAX(s->end.offset, since);
+        *ret_head = MAX(s->end.offset, session_end_known_locked(s) ? s->last_head : since);
         *ret_tail = *ret_head;
         return 0;
 }
@@ -95,7 +103,7 @@ int session_reaches(struct session *s, uint64_t since) {
         if (r < 0)
                 return r;
         LATCH_GUARD(session, &s->lock);
-        r = bounds_locked(s, since, &tail, &head);
+        r = bounds_locked(s, NULL, since, &tail, &head);
         return r == 0 && since > head ? -EINVAL : r;
 }
 
@@ -144,7 +152,7 @@ static int sit_locked(struct joining *j, struct crowd *c) LATCH_MUST_HOLD(sessio
         struct session *s = j->s;
         uint64_t since = j->since;
         uint64_t tail, head;
-        int r = bounds_locked(s, since, &tail, &head);
+        int r = bounds_locked(s, j->v->kept, since, &tail, &head);
 
         if (r < 0)
                 return r;
@@ -241,7 +249,7 @@ static bool is_gone(struct session *s, bool has_since, uint64_t since) {
         LATCH_GUARD(session, &s->lock);
         if (!s->draws || s->holder_gone || !s->ring || s->ring_bad)
                 return false;
-        if (bounds_locked(s, since, &tail, &head) < 0 || since > head)
+        if (bounds_locked(s, NULL, since, &tail, &head) < 0 || since > head)
                 return false;
         return !has_since || since < tail;
 }
@@ -250,7 +258,7 @@ static bool has_put_out(struct session *s, uint64_t offset) {
         uint64_t tail, head;
 
         LATCH_GUARD(session, &s->lock);
-        return bounds_locked(s, offset, &tail, &head) == 0 && offset <= head;
+        return bounds_locked(s, NULL, offset, &tail, &head) == 0 && offset <= head;
 }
 
 /* The channel's output begins behind the picture. */
@@ -266,12 +274,42 @@ static int picture_once(struct joining *j) {
         return r;
 }
 
+/* What is left of a session that was put away. A file that is broken is none, and costs no more than that. */
+static int load(struct joining *j) {
+        struct session *s = j->s;
+        uint64_t end = 0;
+
+        LATCH_WITH(session, &s->lock) {
+                if (s->kept_bytes == 0)
+                        return 0;
+                end = s->end.offset;
+        }
+        int r = kept_load(s->all->deps.config->data, s->about.id, end, &j->v->kept);
+        if (r == 0)
+                return 0;
+        log_event(LOG_ERROR, "session.kept", LOG_S("session", s->about.id), LOG_E(r));
+        if (r == -ENOENT || r == -EPROTO)
+                session_forget_kept(s);
+        return r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : 0;
+}
+
+static int kept_picture(struct joining *j) {
+        const struct kept *k = j->v->kept;
+
+        if (k->picture_n == 0 || (j->join->has_since && j->since >= k->tail))
+                return 0;
+        j->since = k->head;
+        return buf_add(&j->v->snapshot, k->picture, k->picture_n);
+}
+
 /* Under a flood the output behind a snapshot may be gone before it is here: then a newer one. What remains gone is
  * told as a gap; all of it, where there is no picture. */
 static int picture(struct joining *j) {
         uint64_t since = j->since;
-        int r = 0;
+        int r = load(j);
 
+        if (r < 0 || j->v->kept)
+                return r < 0 ? r : kept_picture(j);
         for (int i = 0; r == 0 && i < SNAPSHOT_TRIES; i++) {
                 if (!is_gone(j->s, j->join->has_since || i > 0, j->since))
                         return 0;
@@ -335,35 +373,4 @@ int session_attach(struct session *s, struct port *p, const struct session_join 
         if (r < 0)
                 unreserve(s);
         return say_why(ret_no, r, request);
-}
-
-/* ---- drive, detach ---- */
-
-int session_drive(struct session *s, struct port *p, uint32_t channel) {
-        _cleanup_(viewer_unrefp) struct viewer *v = port_find(p, channel);
-        struct crowd c = {.n = 0};
-
-        if (!v || v->session != s)
-                return -ENOENT;
-        if (v->watch)
-                return -EACCES;
-        LATCH_WITH(session, &s->lock) {
-                if (v->gone)
-                        return -ENOENT;
-                viewer_drives_locked(s, v, "drive");
-                viewer_gate_locked(v);
-                crowd_all_locked(s, &c);
-        }
-        session_tell_seat(s);
-        crowd_wake(&c);
-        return 0;
-}
-
-int session_detach(struct session *s, struct port *p, uint32_t channel) {
-        _cleanup_(viewer_unrefp) struct viewer *v = port_find(p, channel);
-
-        if (!v || v->session != s)
-                return -ENOENT;
-        viewer_leave(v, VIEWER_DETACHES);
-        return 0;
 }

@@ -7,7 +7,9 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "session/ask.h"
 #include "session/descriptor.h"
+#include "session/keep.h"
 #include "session/port.h"
 #include "session/viewer_private.h"
 
@@ -224,6 +226,8 @@ static int hear_late_hello(struct session *s, struct holder_message *m, bool end
                 if (!ended)
                         session_move_locked(s, SESSION_RUNNING);
         }
+        if (ended)
+                session_keep_later(s, s->all->deps.config->linger_ms);
         return session_watch(s);
 }
 
@@ -343,13 +347,20 @@ void sessions_on_holder(struct sessions *ss, uint64_t number) {
 
 /* ---- the clock ---- */
 
+void sessions_look_at(struct sessions *ss, uint64_t ns) {
+        uint64_t at = atomic_load(&ss->look_at);
+
+        while (ns < at && !atomic_compare_exchange_weak(&ss->look_at, &at, ns))
+                ;
+}
+
 void sessions_tick(struct sessions *ss, uint64_t now_ns) {
         struct registry_item **items;
         size_t n;
 
-        (void)now_ns;
-        if (!atomic_exchange(&ss->look, false))
+        if (!atomic_exchange(&ss->look, false) && now_ns < atomic_load(&ss->look_at))
                 return;
+        atomic_store(&ss->look_at, UINT64_MAX); /* who is later says so again */
         if (registry_list(ss->by_number, &items, &n) < 0) {
                 atomic_store(&ss->look, true);
                 return;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "session/keep.h"
 #include "session/port.h"
 #include "session/viewer_private.h"
 
@@ -139,5 +140,7 @@ bool session_look_after(struct session *s) {
         done = feed(s) && done;
         (void)session_drain_dying(s);
         done = session_lost_now(s) && done;
+        session_see_to_keep(s);
+        done = session_release_ring(s) && done;
         return submit_record(s) && done;
 }

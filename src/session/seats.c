@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "base/str.h"
 #include "ring/wire.h"
+#include "session/kept.h"
 #include "session/port.h"
 #include "session/viewer_private.h"
 
@@ -54,6 +55,7 @@ struct viewer *viewer_ref(struct viewer *v) {
 struct viewer *viewer_unref(struct viewer *v) {
         if (v && latch_ref_put(&v->ref)) {
                 buf_done(&v->snapshot);
+                kept_free(v->kept);
                 session_unref(v->session);
                 v->port->ops->unref(v->port);
                 free(v);
@@ -250,6 +252,39 @@ void viewer_leave(struct viewer *v, enum viewer_leave how) {
         if (sat)
                 viewer_unref(v);
 }
+
+/* ---- drive, detach ---- */
+
+int session_drive(struct session *s, struct port *p, uint32_t channel) {
+        _cleanup_(viewer_unrefp) struct viewer *v = port_find(p, channel);
+        struct crowd c = {.n = 0};
+
+        if (!v || v->session != s)
+                return -ENOENT;
+        if (v->watch)
+                return -EACCES;
+        LATCH_WITH(session, &s->lock) {
+                if (v->gone)
+                        return -ENOENT;
+                viewer_drives_locked(s, v, "drive");
+                viewer_gate_locked(v);
+                crowd_all_locked(s, &c);
+        }
+        session_tell_seat(s);
+        crowd_wake(&c);
+        return 0;
+}
+
+int session_detach(struct session *s, struct port *p, uint32_t channel) {
+        _cleanup_(viewer_unrefp) struct viewer *v = port_find(p, channel);
+
+        if (!v || v->session != s)
+                return -ENOENT;
+        viewer_leave(v, VIEWER_DETACHES);
+        return 0;
+}
+
+/* ---- refused input ---- */
 
 /* An end is for good. Whoever hears `full` waits for room, and a hole that is not told would not be mended. */
 static bool says_more(const char *code, const char *than) {

@@ -154,6 +154,10 @@ bool session_is_over(struct session *s) {
         return s->state == SESSION_ENDED || s->state == SESSION_LOST;
 }
 
+bool session_end_known_locked(const struct session *s) {
+        return s->ring || s->put_away;
+}
+
 void session_count(struct session *s) {
         s->counted = true;
         LATCH_WITH(session, &s->all->lock)

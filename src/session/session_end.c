@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "session/found.h"
+#include "session/keep.h"
 #include "session/viewer_private.h"
 
 /* Whoever claims it settles it; all others come too late. */
@@ -56,6 +57,7 @@ void session_settle(struct session *s, enum session_state to, const struct sessi
         if (s->counted)
                 count_down(s);
         crowd_wake(&c);
+        session_keep_later(s, s->all->deps.config->linger_ms);
         session_record_soon(s);
         tell_administration(s->all);
 }
@@ -193,10 +195,12 @@ int session_record_now(struct session *s) {
         LATCH_WITH(session, &s->lock) {
                 if (s->dropped)
                         return 0;
-                written = s->recorded && s->holder_gone && !s->forget;
+                written = s->recorded && !s->forget;
+                gone = s->holder_gone;
         }
         if (written) { /* only the socket is left to see to */
-                found_unlink(s->all->deps.config->data, s->about.id);
+                if (gone)
+                        found_unlink(s->all->deps.config->data, s->about.id);
                 return 0;
         }
         if (!record_of(s, &record))
@@ -220,8 +224,10 @@ static void record_run(struct pool_job *job) {
         LATCH_WITH(session, &s->lock)
                 s->job_wanted = false;
         int r = session_record_now(s);
-        if (r == 0)
+        if (r == 0) {
+                session_put_away(s, false);
                 return;
+        }
         log_event(LOG_ERROR, "session.record", LOG_S("session", s->about.id), LOG_E(r));
         LATCH_WITH(session, &s->lock) {
                 s->job_wanted = true;
@@ -299,6 +305,7 @@ int session_drop(struct session *s) {
         }
         LATCH_WITH(session, &s->lock)
                 s->gone = true; /* whoever is about to publish or watch it takes that back */
+        session_forget_kept(s);
         session_unpublish(s);
         session_unwatch(s);
         registry_remove(s->all->by_number, &s->item);

@@ -50,16 +50,6 @@ struct session_end {
         uint64_t ended_ms;
 };
 
-/* A question to the holder; on the asker's stack, in a list of the session. */
-struct session_query {
-        enum hold_type type; /* HOLD_QUERY_INPUT, HOLD_ASK_SNAPSHOT */
-        uint64_t tag, offset;
-        int fd;    /* of a snapshot; the asker's once it is done */
-        int error; /* the holder's word, or 0 */
-        bool done;
-        struct session_query *next;
-};
-
 struct session_about { /* of its record, what never changes */
         char id[RANDOM_ID_CHARS + 1];
         int64_t user_id;
@@ -80,8 +70,8 @@ struct session {
         bool counted;               /* fixed: one of account->sessions */
 
         /* Fixed once it can be attached to (session_ready); before, of the thread that opens it, or of the
-         * pump, while it is mute. */
-        struct ring_reader *ring; /* NULL: found without a holder */
+         * pump, while it is mute. The ring goes when it was put away and nobody sits: by the pump, under the lock. */
+        struct ring_reader *ring; /* NULL: found without a holder, or put away */
         int holder_fd, wake_fd;
 
         struct latch_mutex lock;
@@ -101,8 +91,13 @@ struct session {
         bool dropped LATCH_GUARDED_BY(session);  /* being dropped, or gone: nobody attaches */
         bool gone LATCH_GUARDED_BY(session);     /* dropped: it is not published or watched again */
         bool published LATCH_GUARDED_BY(session);
-        bool recorded LATCH_GUARDED_BY(session);      /* its end stands in the store */
-        uint64_t last_head LATCH_GUARDED_BY(session); /* the highest that was seen */
+        bool recorded LATCH_GUARDED_BY(session);    /* its end stands in the store */
+        uint64_t keep_ns LATCH_GUARDED_BY(session); /* ended, to be put away then; 0: not */
+        bool put_away LATCH_GUARDED_BY(session);    /* what is kept of it is in a file, if at all */
+        bool keeping LATCH_GUARDED_BY(session);     /* somebody does */
+        bool keep_failed LATCH_GUARDED_BY(session); /* and was told */
+        uint64_t kept_bytes LATCH_GUARDED_BY(session); /* of that file; 0: there is none */
+        uint64_t last_head LATCH_GUARDED_BY(session);  /* the highest that was seen */
         unsigned owed LATCH_GUARDED_BY(
                 session); /* bits 1 << enum hold_type that found no room; GATE: the seat */
 
@@ -143,6 +138,7 @@ struct sessions {
         _Atomic uint64_t last_number;
         _Atomic uint64_t started, ended; /* cages, ever */
         atomic_bool look;                /* some session has something for sessions_tick */
+        _Atomic uint64_t look_at;        /* or has then (monotonic ns) */
         int over_fd;                     /* fixed: eventfd, written when one has ended */
         struct latch_mutex lock;
         struct latch_cond quiet;                 /* living or jobs came down */
@@ -166,6 +162,8 @@ _must_use_ struct session *session_by_number(struct sessions *ss, uint64_t numbe
 /* Nobody heard of it, nothing was taken: unknown again. */
 void session_discard(struct session *s);
 bool session_is_over(struct session *s); /* ENDED or LOST */
+/* No output lies behind end.offset, whatever clients say that they have seen. */
+bool session_end_known_locked(const struct session *s) LATCH_MUST_HOLD(session);
 /* Counts it among the living; a place among the account's sessions was taken for it. */
 void session_count(struct session *s);
 /* Waits until it is no longer STARTING, at most SESSION_START_MS. 0; -ENOENT it was closed or never
@@ -214,6 +212,7 @@ _must_use_ int session_greet(struct session *s, struct holder_message *m);
 void session_check_end(struct session *s);
 
 /* ---- events.c ---- */
+void sessions_look_at(struct sessions *ss, uint64_t ns); /* sessions_tick does, then or sooner */
 /* One message of its holder. 0, -EPROTO: it lies. */
 int session_hear(struct session *s, struct holder_message *m);
 /* STARTED: its pidfd is the session's, if it is one of a cage's init. One whose process is gone already says
@@ -221,16 +220,6 @@ int session_hear(struct session *s, struct holder_message *m);
 int session_hear_started(struct session *s, struct holder_message *m);
 _must_use_ int session_watch(struct session *s); /* 0, -errno */
 void session_unwatch(struct session *s);
-
-/* ---- ask.c: what its holder is asked ---- */
-/* How much input of this key was taken. Nobody is left to ask once the holder is gone: then it was the last, too,
- * and *ret stays. 0; -ETIMEDOUT, -EAGAIN it does not answer; -errno. */
-_must_use_ int session_ask_input(struct session *s, uint64_t tag, const uint8_t key[HOLD_KEY_BYTES],
-                                 uint64_t *ret);
-/* Its screen, after a terminal reset, and where output goes on. 0; -ENODATA the holder is gone, or has none; -EPROTO
- * what it sent is no snapshot; as above. */
-_must_use_ int session_ask_snapshot(struct session *s, uint64_t tag, struct buf *ret,
-                                    uint64_t *ret_offset);
 
 /* ---- said.c: what is said to its holder ---- */
 /* STOP or FORGET, as holder_tell; what finds no room is owed and sent by sessions_tick. */

@@ -10,7 +10,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "session/viewer_private.h"
+#include "session/keep.h"
 
 int sessions_new(const struct sessions_deps *deps, struct sessions **ret) {
         struct sessions *ss;
@@ -24,6 +24,7 @@ int sessions_new(const struct sessions_deps *deps, struct sessions **ret) {
         ss->deps = *deps;
         latch_mutex_init(&ss->lock, LATCH_CLASS_session);
         latch_cond_init(&ss->quiet);
+        atomic_store(&ss->look_at, UINT64_MAX);
         ss->over_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         r = ss->over_fd < 0 ? -errno : registry_new(SESSIONS_MAX, session_reclaim, &ss->by_number);
         if (r == 0)
@@ -103,13 +104,16 @@ static int wait_for_ends(struct sessions *ss, uint64_t until_ns) {
 }
 
 /* Its record stays, its holder does not: nothing of ours is to be left running. */
-static void dismiss_holder(struct session *s) {
+static void dismiss_holder(struct session *s, uint64_t until_ns) {
         int r = session_record_now(s);
 
-        if (r < 0)
+        if (r < 0) {
                 log_event(LOG_ERROR, "session.record", LOG_S("session", s->about.id), LOG_E(r));
-        else if (session_is_over(s))
+        } else if (session_is_over(s)) {
+                if (clock_mono_ns() < until_ns)
+                        session_put_away(s, true);
                 session_tell(s, HOLD_FORGET);
+        }
 }
 
 static void await_no_holder(struct session *s, uint64_t until_ns) {
@@ -133,7 +137,7 @@ int sessions_end_all(struct sessions *ss, unsigned timeout_ms) {
                 stop_if_living(CONTAINER_OF(items[i], struct session, item));
         r = wait_for_ends(ss, until);
         for (size_t i = 0; i < n; i++)
-                dismiss_holder(CONTAINER_OF(items[i], struct session, item));
+                dismiss_holder(CONTAINER_OF(items[i], struct session, item), until);
         for (size_t i = 0; r == 0 && i < n; i++)
                 await_no_holder(CONTAINER_OF(items[i], struct session, item), until);
         registry_list_free(items, n);

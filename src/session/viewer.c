@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "config/config.h"
+#include "session/kept.h"
 #include "session/viewer_private.h"
 
 /* An honest holder is asked twice at most; one that says now this, now that, is left until it wakes us. */
@@ -32,7 +33,8 @@ static int reach_locked(struct viewer *v, uint64_t *ret_end, bool *ret_final)
         *ret_final = s->state == SESSION_ENDED || s->state == SESSION_LOST;
         if (*ret_final) {
                 /* Without a holder nobody knows where output ended: a client may have seen more. */
-                *ret_end = s->ring ? s->end.offset : MAX(s->end.offset, v->cursor);
+                *ret_end = session_end_known_locked(s) ? s->end.offset
+                                                       : MAX(s->end.offset, v->cursor);
                 return 0;
         }
         if (s->ring_bad || !s->ring) {
@@ -59,7 +61,7 @@ static enum step bytes_locked(struct viewer *v, uint64_t end, struct plan *p)
         uint64_t window = s->all->deps.config->window_bytes;
         uint64_t used = viewer_in_flight_locked(v);
 
-        if (s->ring_bad || !s->ring) {
+        if (!v->kept && (s->ring_bad || !s->ring)) {
                 if (viewer_skip_locked(v, end))
                         return STEP_AGAIN;
                 stall_locked(v);
@@ -136,7 +138,8 @@ static enum step skip(struct viewer *v, uint64_t tail) {
 static enum step copy(struct viewer *v, const struct plan *p, void *buf, struct viewer_out *ret) {
         enum ring_kind kind;
         uint64_t tail;
-        ssize_t n = ring_read(v->session->ring, p->from, buf, p->n, &kind, &tail);
+        ssize_t n = v->kept ? kept_read(v->kept, p->from, buf, p->n, &kind, &tail)
+                            : ring_read(v->session->ring, p->from, buf, p->n, &kind, &tail);
 
         if (n == -ESTALE)
                 return skip(v, tail);

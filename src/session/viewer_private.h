@@ -35,6 +35,7 @@ struct viewer {
         bool raw;                    /* fixed: its input is typing.h's, which hears of it */
         bool watch;                  /* fixed: somebody else's, who never drives */
         struct buf snapshot;         /* of the thread that attaches it, until it is active */
+        struct kept *kept;           /* fixed: its output comes from there; NULL: from the ring */
         _Atomic uint64_t stalled_since_ns;
 
         bool active LATCH_GUARDED_BY(session);  /* its reply is queued: it may be heard */

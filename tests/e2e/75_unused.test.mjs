@@ -1,8 +1,12 @@
-// A session that nobody uses is ended, with a warning; what counts as use; the warning outlives the server.
+// A session that nobody uses is ended, with a warning; what counts as use; the warning outlives the server. What is left of one
+// that has ended outlives its processes, and the server.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { Server, slow } from './lib.mjs';
+import fs from 'node:fs';
+import path from 'node:path';
+
+import { processStatus, Server, slow, until } from './lib.mjs';
 
 const shell = { kind: 'shell', cols: 80, rows: 24, env: { PS1: '$ ' } };
 const UNUSED_MS = 1600 * slow;
@@ -10,7 +14,7 @@ let server, ann, a;
 const expiring = (c, ch, test) => c.waitNotification('session.expiring', (p) => p.channel === ch.number && test(p.in_ms));
 
 before(async () => {
-  server = await Server.start({ config: { session: { unused_ms: UNUSED_MS } } });
+  server = await Server.start({ config: { session: { unused_ms: UNUSED_MS, linger_ms: 200 } } });
   ann = await server.user('ann');
   a = await server.client(ann);
 });
@@ -51,4 +55,33 @@ test('output is use, and so it is after a restart; a client asks for less, never
   assert.equal(exit.verdict, 'idle');
   assert.equal(ticking.exit, undefined);
   await b.request('session.close', { session: busy.session });
+});
+
+test('what has ended is shown when its last process is gone, by this server and the next', async () => {
+  const kept = (id) => path.join(server.data, 'sessions', `${id}.last`);
+  let c = await server.client(ann);
+  const ch = await c.openSession(shell);
+  ch.input('printf "%s-%s\\n" the end\r');
+  ch.input('exit 3\r');
+  assert.equal((await ch.waitExit()).code, 3);
+  await until(() => server.survivors().every((pid) => processStatus(pid)?.Name !== 'latch-hold'), { what: 'no holder' });
+  for (let i = 0; i < 2; i++) {
+    const exact = await c.attach(ch.session, { since: 0, role: 'viewer' });
+    assert.equal((await exact.waitExit()).code, 3);
+    assert.equal(exact.text, ch.text);
+    const drawn = await c.attach(ch.session, { role: 'driver' });
+    assert.equal(drawn.reply.replay, 'snapshot');
+    assert.equal((await drawn.waitExit()).offset, ch.next);
+    assert.match(drawn.snapshots[0].data.toString(), /the-end/);
+    drawn.input('x');
+    assert.equal(c.notifications.filter((n) => n.method === 'session.exit' && n.params.channel === drawn.number).length, 1);
+    if (i === 0) {
+      await server.kill9();
+      await server.restart();
+      c = await server.client(ann);
+    }
+  }
+  assert.equal(fs.statSync(kept(ch.session)).mode & 0o7777, 0o600);
+  await c.request('session.close', { session: ch.session });
+  assert.ok(!fs.existsSync(kept(ch.session)));
 });
