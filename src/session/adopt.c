@@ -239,6 +239,16 @@ static int adopt_without_record(struct sessions *ss, struct found *f) {
         return 0;
 }
 
+/* The server ended before its holder was made, or just then: nobody was told of it. One that is being made still
+ * is ended when it is found; when it is not found either, the record goes. */
+static int bury_unborn(struct sessions *ss, const struct store_session *record) {
+        struct store_session buried = *record;
+
+        buried.tombstone = true;
+        log_event(LOG_INFO, "session.unborn", LOG_S("session", record->id));
+        return store_session_put(ss->deps.store, &buried);
+}
+
 static int adopt_without_holder(struct sessions *ss, const struct store_session *record) {
         _cleanup_(account_unrefp) struct account *account = NULL;
         _cleanup_(session_unrefp) struct session *s = NULL;
@@ -247,6 +257,8 @@ static int adopt_without_holder(struct sessions *ss, const struct store_session 
 
         if (record->tombstone)
                 return store_session_remove(ss->deps.store, record->id);
+        if (record->state == RECORD_STARTING)
+                return bury_unborn(ss, record);
         r = auth_account(ss->deps.auth, record->user_id, &account);
         if (r == 0)
                 r = session_new(ss, account, record, &s);

@@ -488,6 +488,30 @@ static void test_a_closed_session_is_forgotten(void **state) {
         double_free(a);
 }
 
+/* A server that is killed before the holder is made: nobody was told of it, and one that comes late is ended. */
+static void test_an_open_that_came_to_nothing_is_not_listed(void **state) {
+        struct holder_double *late = double_new(&(struct holder_double){.tty = true});
+        char path[200], away[200];
+
+        (void)state;
+        double_record(late, RECORD_STARTING, false);
+        snprintf(path, sizeof path, "%s/sessions/%s.sock", world.dir, late->id);
+        snprintf(away, sizeof away, "%s/sessions/away", world.dir);
+        assert_int_equal(rename(path, away), 0);
+        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_null(find(late));
+        assert_int_equal(stats().known, 0);
+        world_down();
+        assert_int_equal(rename(away, path), 0);
+        world_up();
+        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_null(find(late));
+        UNTIL(SEEN(late, forgotten));
+        UNTIL(stats().known == 0);
+        assert_null(record_of(late->id));
+        double_free(late);
+}
+
 /* A server that is killed right after the close: the tombstone speaks. */
 static void test_a_close_outlives_the_server(void **state) {
         struct holder_double *a = double_new(&(struct holder_double){.tty = true});
@@ -633,6 +657,7 @@ int main(void) {
                 TEST(test_the_newest_ended_are_kept),
                 TEST(test_a_closed_session_is_forgotten),
                 TEST(test_a_close_outlives_the_server),
+                TEST(test_an_open_that_came_to_nothing_is_not_listed),
                 TEST(test_all_are_ended_together),
                 TEST(test_the_end_is_told_once_whatever_races),
         };
