@@ -9,7 +9,7 @@
  * Memory order: as in wakeup.pml; here the ring's bytes have store buffers, too. A released head (or tail) reaches
  * the others only behind what was stored before it.
  *
- * Left out: the table of segments, which holds the gate shut in the same way; the grace (grace.pml); who is woken
+ * Left out: the table of segments, which holds the gate shut in the same way; the grace (seat.pml); who is woken
  * by published bytes (wakeup.pml): the viewer here sees them by itself.
  */
 #define RING   4                 /* a power of two */
