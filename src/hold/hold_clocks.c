@@ -9,6 +9,7 @@
 #define RETRY_MS  20u
 #define WARN_MS   60000u /* before an unused session ends; of a shorter time the half */
 #define ACK_MS    10u
+#define TITLE_MS  200u /* between two that are said */
 
 static uint64_t after(uint64_t ms) {
         return ms > 0 ? clock_mono_ms() + ms : 0;
@@ -68,6 +69,15 @@ void hold_clocks_gate(struct hold *h) {
         ring_writer_ignore_gate(h->ring, false);
 }
 
+bool hold_clocks_may_title(struct hold *h) {
+        uint64_t now = clock_mono_ms(), next = h->titled_ms + TITLE_MS;
+
+        h->clocks.title_at = now < next ? next : 0;
+        if (now >= next)
+                h->titled_ms = now;
+        return now >= next;
+}
+
 void hold_clocks_wrote(struct hold *h) {
         if (!h->clocks.ack_at)
                 h->clocks.ack_at = after(ACK_MS);
@@ -77,7 +87,7 @@ void hold_clocks_wrote(struct hold *h) {
 static uint64_t first(const struct hold_clocks *c) {
         const uint64_t all[] = {c->wall_at,  c->idle_at,  c->start_at, c->kill_at,
                                 c->force_at, c->grace_at, c->retry_at, c->linger_at,
-                                c->again_at, c->warn_at,  c->ack_at};
+                                c->again_at, c->warn_at,  c->ack_at,   c->title_at};
         uint64_t at = UINT64_MAX;
 
         for (size_t i = 0; i < ELEMENTS(all); i++)
@@ -131,6 +141,7 @@ void hold_clocks_run(struct hold *h) {
                 h->forget = true;
         (void)passed(&c->retry_at, now); /* the next turn tries again */
         (void)passed(&c->ack_at, now);   /* it waits for room only */
+        (void)passed(&c->title_at, now);
         if (passed(&c->grace_at, now)) {
                 c->grace_over = true;
                 h->gated = false;

@@ -151,6 +151,7 @@ void hold_conn_open(struct hold *h, int fd) {
         h->conn.exit_due = h->stage == STAGE_DONE;
         h->conn.resized_due = false;
         h->conn.expires_due = h->clocks.warned;
+        h->conn.title_due = h->title.text[0] != '\0';
         if (fd_set_nonblock(fd, true) < 0 || hold_watch(h, fd, EVENT_CONN, EPOLLIN) < 0)
                 lose(h);
 }
@@ -249,6 +250,15 @@ static int say_expires(struct hold *h) {
 
         if (h->clocks.warned && h->clocks.idle_at)
                 m.offset = h->clocks.idle_at > now ? h->clocks.idle_at - now : 1;
+        return say(h, &m, sizeof m, NULL, 0);
+}
+
+static int say_title(struct hold *h) {
+        struct hold_title m = {.head.type = HOLD_TITLE};
+
+        if (!hold_clocks_may_title(h))
+                return -EAGAIN;
+        memcpy(m.text, h->title.text, sizeof h->title.text);
         return say(h, &m, sizeof m, NULL, 0);
 }
 
@@ -353,6 +363,8 @@ void hold_conn_write(struct hold *h) {
         if (say_if(h, &c->hello_due, say_hello) == 0 && say_if(h, &c->word_due, say_word) == 0 &&
             say_if(h, &c->resized_due, say_resized) == 0 &&
             say_if(h, &c->expires_due, say_expires) == 0 && say_inputs(h) == 0 &&
-            say_answers(h) == 0 && say_snapshots(h) == 0)
+            say_answers(h) == 0 && say_snapshots(h) == 0) {
+                (void)say_if(h, &c->title_due, say_title);
                 (void)say_if(h, &c->exit_due, say_exit);
+        }
 }

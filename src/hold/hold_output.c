@@ -39,6 +39,15 @@ static ssize_t drop(struct hold_source *s) {
         return read(s->fd, nowhere, sizeof nowhere);
 }
 
+static void look_for_title(struct hold *h, const struct iovec read[2], size_t n) {
+        size_t first = MIN(n, read[0].iov_len);
+
+        if (title_feed(&h->title, read[0].iov_base, first))
+                h->conn.title_due = true;
+        if (title_feed(&h->title, read[1].iov_base, n - first))
+                h->conn.title_due = true;
+}
+
 /* Bytes read, 0 at the end, -EAGAIN nothing there, -EBUSY the gate holds everything back. */
 static ssize_t read_once(struct hold *h, struct hold_source *s, size_t want) {
         uint64_t allowed = allowance(h);
@@ -57,6 +66,8 @@ static ssize_t read_once(struct hold *h, struct hold_source *s, size_t want) {
                         return -EBUSY;
                 k = readv(s->fd, to, 2);
                 ring_writer_commit(h->ring, s->kind, k > 0 ? (size_t)k : 0);
+                if (k > 0 && h->setup->tty)
+                        look_for_title(h, to, (size_t)k);
         }
         if (k < 0 && errno == EIO) /* a terminal's way to say that nobody has it open any more */
                 return 0;

@@ -18,6 +18,7 @@
 #include "hold/init_proto.h"
 #include "ring/ring.h"
 #include "spawn/setup.h"
+#include "vt/title.h"
 #include "vt/vt.h"
 
 /* Moves: hold_end.c. */
@@ -90,7 +91,8 @@ struct hold_conn {
         int fd; /* -1: latchd is away */
         bool readable, writable;
         bool hello_due, word_due, exit_due, resized_due, expires_due; /* word: STARTED or FAILED */
-        struct hold_mark answers[ANSWERS_MAX];                        /* to queries, oldest first */
+        bool title_due;
+        struct hold_mark answers[ANSWERS_MAX]; /* to queries, oldest first */
         unsigned answers_n;
         uint64_t snapshots[SNAPSHOTS_MAX]; /* the tags of those who asked, oldest first */
         unsigned snapshots_n;
@@ -98,7 +100,7 @@ struct hold_conn {
 
 struct hold_clocks { /* monotonic ms; 0: not set */
         uint64_t wall_at, idle_at, start_at, kill_at, force_at, grace_at, retry_at, linger_at,
-                again_at, warn_at;
+                again_at, warn_at, title_at;
         bool warned; /* that it is unused, and ends soon */
         /* Till then acknowledgements of input may wait for output to go with; 0: no longer. */
         uint64_t ack_at;
@@ -118,6 +120,8 @@ struct hold {
         bool gated;                /* the gate holds output back */
         struct hold_input_state input;
         struct hold_screen screen;
+        struct title title;
+        uint64_t titled_ms; /* when it was said last */
         struct hold_conn conn;
         struct hold_clocks clocks;
         uint64_t started_real_ms, started_ms, ended_ms;
@@ -184,12 +188,14 @@ bool hold_conn_more(const struct hold *h);
 
 /* ---- hold_clocks.c ---- */
 void hold_clocks_started(struct hold *h);
-void hold_clocks_active(struct hold *h);       /* input, or output */
-void hold_clocks_end(struct hold *h);          /* it ends: it has no more time to run out of */
-void hold_clocks_lost(struct hold *h);         /* the driver or latchd: its grace begins */
-void hold_clocks_failed(struct hold *h);       /* and latchd knows: we end soon */
-void hold_clocks_retry(struct hold *h);        /* the system was out of memory: soon again */
-void hold_clocks_gate(struct hold *h);         /* latchd set the gate: its grace ends */
+void hold_clocks_active(struct hold *h); /* input, or output */
+void hold_clocks_end(struct hold *h);    /* it ends: it has no more time to run out of */
+void hold_clocks_lost(struct hold *h);   /* the driver or latchd: its grace begins */
+void hold_clocks_failed(struct hold *h); /* and latchd knows: we end soon */
+void hold_clocks_retry(struct hold *h);  /* the system was out of memory: soon again */
+void hold_clocks_gate(struct hold *h);   /* latchd set the gate: its grace ends */
+/* Whether a title may be said now; else it may soon. */
+_must_use_ bool hold_clocks_may_title(struct hold *h);
 void hold_clocks_wrote(struct hold *h);        /* input: output will follow at once, as a rule */
 int hold_clocks_wait_ms(const struct hold *h); /* for epoll_wait(2); -1: for ever */
 bool hold_clocks_due(const struct hold *h);

@@ -18,6 +18,9 @@
  * The screen: since version 2 the holder of a terminal draws it when it is asked (HOLD_ASK_SNAPSHOT), also once
  * everything ended. The bytes come as a sealed memfd; output from the offset that comes with it goes on from there.
  *
+ * The title: since version 3 the holder of a terminal says what its program calls it (HOLD_TITLE), whenever that is another,
+ * and on each connection, if there is one; five times a second at most.
+ *
  * Each side checks the other as if it were hostile: sizes, types, ranges, descriptors.
  */
 #pragma once
@@ -25,8 +28,9 @@
 #include <stdint.h>
 
 #include "base/random.h"
+#include "vt/title.h"
 
-#define HOLD_VERSION      2u
+#define HOLD_VERSION      3u
 #define HOLD_VERSION_MIN  1u          /* the oldest that latchd speaks to */
 #define HOLD_SNAPSHOTS    2u          /* the first that draws its screen */
 #define HOLD_INPUT_MAX    (32u << 10) /* bytes of input in a message */
@@ -59,6 +63,7 @@ enum hold_type {
         HOLD_SNAPSHOT, /* struct hold_mark: where output goes on; fds: a memfd, sealed, 1..HOLD_SNAPSHOT_MAX */
         HOLD_NO_SNAPSHOT, /* struct hold_mark, code: errno */
         HOLD_EXPIRES, /* struct hold_mark, offset: unused for so long that it ends in so many ms; 0: used again */
+        HOLD_TITLE, /* struct hold_title: as the program says, or "" */
 };
 
 struct hold_head {
@@ -110,6 +115,11 @@ struct hold_hello {
         uint64_t started_ms; /* real time */
         char path[4097];     /* of the run's file */
         char zero[3];
+};
+
+struct hold_title {
+        struct hold_head head;
+        char text[TITLE_BYTES + 8]; /* as in vt/title.h, then zeros */
 };
 
 struct hold_failed {

@@ -20,6 +20,7 @@ struct holder_message {
                 struct hold_mark mark;
                 struct hold_exit exit;
                 struct hold_resize resize;
+                struct hold_title title;
         } u;
         int fds[HOLDER_FDS]; /* owned; -1 where there is none */
 };

@@ -154,9 +154,9 @@ struct session_info {
         char id[RANDOM_ID_CHARS + 1];
         char owner[USER_NAME_MAX + 1];
         enum session_kind kind;
-        const char *state; /* starting, running, ended */
-        char title[257], path[4097];
-        uint64_t started_ms; /* real time */
+        const char *state;                      /* starting, running, ended */
+        char title[257], name[257], path[4097]; /* name: as it was opened */
+        uint64_t started_ms;                    /* real time */
         unsigned viewers, cols, rows;
 };
 /* Those of this account, or of everybody (NULL); the oldest first. 0, -ENOMEM; free(*ret). */

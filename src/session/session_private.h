@@ -101,6 +101,7 @@ struct session {
         unsigned owed LATCH_GUARDED_BY(
                 session); /* bits 1 << enum hold_type that found no room; GATE: the seat */
 
+        char title[TITLE_BYTES + 1] LATCH_GUARDED_BY(session); /* as its program says, or "" */
         uint16_t cols LATCH_GUARDED_BY(session);
         uint16_t rows LATCH_GUARDED_BY(session);
         uint64_t sized LATCH_GUARDED_BY(session);   /* how many HOLD_RESIZED came */

@@ -191,11 +191,14 @@ int sessions_forget_of(struct sessions *ss, const struct account *owner) {
 static void describe(struct session *s, struct session_info *ret) {
         memcpy(ret->id, s->about.id, sizeof ret->id);
         memcpy(ret->owner, s->account->name, sizeof ret->owner);
-        CHECK(str_copy(ret->title, sizeof ret->title, s->about.title) == 0);
+        CHECK(str_copy(ret->name, sizeof ret->name, s->about.title) == 0);
         CHECK(str_copy(ret->path, sizeof ret->path, s->about.path) == 0);
         ret->kind = s->about.kind;
         ret->started_ms = s->about.started_ms;
         LATCH_GUARD(session, &s->lock);
+        /* Where no program is left, the session is what it was opened as. */
+        bool says = s->title[0] && s->state == SESSION_RUNNING;
+        CHECK(str_copy(ret->title, sizeof ret->title, says ? s->title : s->about.title) == 0);
         ret->state = session_state_word(s->state);
         ret->viewers = (unsigned)s->viewer_count;
         ret->cols = s->cols;

@@ -12,6 +12,7 @@ export type RunState = 'starting' | 'running' | 'stopping' | 'ended' | 'failed';
 export interface RunEvents {
         changed(run: Run): void;
         ended(run: Run): void;
+        rang(run: Run): void; // its bell
 }
 
 // What a tab shows. owner: somebody else's, only looked at.
@@ -69,10 +70,7 @@ export class Run implements Sink {
                         this.title = title.slice(0, 200);
                         events.changed(this);
                 };
-                this.terminal.onbell = () => {
-                        this.rang = true;
-                        events.changed(this);
-                };
+                this.terminal.onbell = () => events.rang(this);
                 if (about.owner) this.terminal.readOnly = true;
         }
 

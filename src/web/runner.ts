@@ -13,7 +13,8 @@ export interface Listed {
         session: string;
         kind: string;
         owner: string;
-        title: string;
+        title: string; // as its program says, if it does
+        name: string; // as it was opened
         state: string;
         path?: string;
         started?: number;
@@ -33,7 +34,7 @@ const alive = (s: Listed) => s.state !== 'ended' && s.state !== 'lost';
 const aboutOf = (s: Listed): About =>
         s.kind === 'run'
                 ? { kind: 'run', path: s.path ?? '', name: '' }
-                : { kind: 'shell', path: '', name: s.title || s.kind };
+                : { kind: 'shell', path: '', name: s.name || s.kind };
 
 export class Runner implements RunEvents {
         readonly element: HTMLElement;
@@ -98,6 +99,7 @@ export class Runner implements RunEvents {
                         this.body,
                         this.status,
                 );
+                document.addEventListener('visibilitychange', () => this.look());
                 window.setInterval(() => this.current?.alive && this.drawStatus(), 1000);
                 this.draw();
         }
@@ -211,6 +213,19 @@ export class Runner implements RunEvents {
                 for (const s of listed.sort((a, b) => (a.started ?? 0) - (b.started ?? 0)))
                         if (!this.runs.some((r) => r.session === s.session) && this.ours(s, stored))
                                 await this.adopt(s);
+        }
+
+        // The page is looked at again, or no more.
+        private look(): void {
+                if (!this.current?.rang || document.hidden) return;
+                this.current.rang = false;
+                this.drawTabs();
+        }
+
+        rang(run: Run): void {
+                if (run === this.current && !document.hidden) return;
+                run.rang = true;
+                this.drawTabs();
         }
 
         changed(run: Run): void {
@@ -399,7 +414,7 @@ export class Runner implements RunEvents {
 
         private show(run: Run | undefined): void {
                 this.current = run;
-                if (run) run.rang = false;
+                if (run && !document.hidden) run.rang = false;
                 this.draw();
                 run?.terminal.refit();
         }
@@ -417,14 +432,14 @@ export class Runner implements RunEvents {
                 this.tabs.set(
                         this.runs.map((r) => {
                                 const s = r.status();
-                                const rang = r.rang && r !== this.current;
-                                const call = rang || (r.alive && r.expires_ms > 0);
+                                const call = r.rang || (r.alive && r.expires_ms > 0);
                                 return {
                                         key: r.key,
                                         label: r.name,
+                                        aside: r.alive ? r.title : '',
                                         title: r.title ? `${r.name}: ${r.title}` : r.path || r.name,
                                         dot: call ? 'unsaved' : `state ${s.tone}`,
-                                        note: rang ? 'rang the bell' : call ? 'ends soon, unused' : s.text,
+                                        note: r.rang ? 'rang the bell' : call ? 'ends soon, unused' : s.text,
                                 };
                         }),
                         this.current?.key ?? '',

@@ -5,6 +5,7 @@ import { h, icon } from './dom';
 export interface Tab {
         key: string;
         label: string;
+        aside?: string; // said behind the label, more quietly
         title: string;
         dot: string; // a class for the mark before the label, "" for none
         note: string; // the mark in words
@@ -59,6 +60,7 @@ export class Tabs {
                         },
                         t.dot ? h('span', { class: `dot ${t.dot}` }) : null,
                         h('span', { class: 'tab-label' }, t.label),
+                        t.aside ? h('span', { class: 'tab-aside' }, t.aside) : null,
                         t.note ? h('span', { class: 'unseen' }, `, ${t.note}`) : null,
                         h(
                                 'button',

@@ -116,7 +116,7 @@ export class Terminal {
                         this.ontype(Uint8Array.from(text, (c) => c.charCodeAt(0))),
                 );
                 this.x.onTitleChange((title) => this.ontitle(title));
-                this.x.onBell(() => this.onbell());
+                this.x.onBell(() => this.past || this.onbell());
                 this.x.onResize(({ cols, rows }) => this.onresize(cols, rows));
                 this.x.attachCustomKeyEventHandler((e) => this.key(e));
                 this.watcher = new ResizeObserver(() => this.refit());

@@ -40,10 +40,33 @@ describe('terminals of the page', { timeout: 20 * TIMEOUT }, () => {
                 await typeIn(page, 'printf "\\033]0;my work\\007"; echo "two=$((7 * 7))"\n');
                 await waitScreen(page, 'two=49');
                 assert.deepEqual(await tabs(page), ['Terminal 1', 'Terminal 2']);
-                await page.locator('.panel .tab[title="Terminal 2: my work"]').waitFor();
+                await page.locator('.panel .tab[title="Terminal 2: my work"] .tab-aside', { hasText: /^my work$/ }).waitFor();
                 await press(page, 'Control+Backquote');
                 await waitScreen(page, wide.match(/one=42.*/)[0].trim().slice(0, 6));
                 assert.ok(await page.isDisabled('.stop-button'), 'a shell is closed by its tab');
+                page.watch.clean();
+        });
+
+        it('a bell, and an end, mark the tab that nobody looks at', async () => {
+                const tab = (name) => page.locator('.panel .tab', { has: page.locator(`.tab-label:text-is("${name}")`) });
+                const rang = page.locator('.panel .tab', { hasText: 'rang the bell' });
+                await tab('Terminal 2').click();
+                await typeIn(page, 'printf "\\a"; echo "rung$((6 * 6))"; while sleep 0.2; do printf "\\a"; done\n');
+                await waitScreen(page, 'rung36');
+                assert.equal(await rang.count(), 0, 'somebody looked');
+                await tab('Terminal 1').click();
+                await rang.waitFor();
+                assert.equal(await rang.locator('.tab-label').textContent(), 'Terminal 2');
+                await rang.click();
+                await rang.waitFor({ state: 'detached' });
+                await press(page, 'Control+C');
+                await press(page, 'Control+Shift+Backquote');
+                await waitScreen(page, '$');
+                await typeIn(page, 'sleep 0.5; exit 4\n');
+                await tab('Terminal 1').click();
+                await tab('Terminal 3').filter({ hasText: 'Ended with code 4' }).waitFor();
+                await tab('Terminal 3').locator('.tab-close').click();
+                assert.deepEqual(await tabs(page), ['Terminal 1', 'Terminal 2']);
                 page.watch.clean();
         });
 

@@ -60,10 +60,16 @@ test('output is use, and so it is after a restart; a client asks for less, never
 test('what has ended is shown when its last process is gone, by this server and the next', async () => {
   const kept = (id) => path.join(server.data, 'sessions', `${id}.last`);
   let c = await server.client(ann);
-  const ch = await c.openSession(shell);
-  ch.input('printf "%s-%s\\n" the end\r');
+  const ch = await c.openSession({ ...shell, title: 'mine' });
+  const listed = async () => (await c.request('session.list', {})).find((s) => s.session === ch.session);
+  const { title, name } = await listed();
+  assert.deepEqual([title, name], ['mine', 'mine']);
+  ch.input('printf "\\033]0;%s\\a%s-%s\\n" "at work" the end\r');
+  await until(async () => (await listed()).title === 'at work', { what: 'the title' });
+  assert.equal((await listed()).name, 'mine');
   ch.input('exit 3\r');
   assert.equal((await ch.waitExit()).code, 3);
+  assert.equal((await listed()).title, 'mine', 'no program calls it anything');
   await until(() => server.survivors().every((pid) => processStatus(pid)?.Name !== 'latch-hold'), { what: 'no holder' });
   for (let i = 0; i < 2; i++) {
     const exact = await c.attach(ch.session, { since: 0, role: 'viewer' });

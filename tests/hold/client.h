@@ -243,6 +243,8 @@ struct client {
         uint64_t picture_at;
         unsigned pictures, no_pictures, expiries;
         uint64_t expires_ms;
+        char title[TITLE_BYTES + 8];
+        unsigned titles;
 };
 
 _unused_ static void make_spec(struct spawn_spec *s, enum spawn_kind kind, bool tty) {
@@ -382,6 +384,10 @@ _unused_ static void client_hear(struct client *c) {
         case HOLD_RESIZED: c->resized++; break;
         case HOLD_SNAPSHOT: hear_picture(c, (struct hold_mark *)m, fds[0]); break;
         case HOLD_NO_SNAPSHOT: c->no_pictures++; break;
+        case HOLD_TITLE:
+                memcpy(c->title, ((struct hold_title *)m)->text, sizeof c->title);
+                c->titles++;
+                break;
         case HOLD_EXPIRES:
                 c->expires_ms = ((struct hold_mark *)m)->offset;
                 c->expiries++;

@@ -75,12 +75,33 @@ static void test_who_ended_is_drawn_and_pipes_are_not(void **state) {
         client_end(&c);
 }
 
+/* Said when it is another, and to who comes; a flood of them is not a flood of messages. */
+static void test_its_title_is_told(void **state) {
+        struct client c =
+                run_python("print('\\033]0;first\\007', flush=True)\ninput()\n"
+                           "for i in range(5000): print('\\033]2;number %d\\033\\\\' % i)\n"
+                           "print(flush=True)\ninput()\n",
+                           true);
+
+        (void)state;
+        client_until(&c, str_eq(c.title, "first"));
+        client_input(&c, 'a', 0, "\n", 1);
+        client_until(&c, str_eq(c.title, "number 4999"));
+        assert_in_range(c.titles, 2, 100);
+        c.title[0] = '\0';
+        client_lose(&c);
+        assert_int_equal(client_return(&c), 0);
+        client_until(&c, str_eq(c.title, "number 4999"));
+        client_end(&c);
+}
+
 static int run(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_it_is_drawn_when_it_is_asked_for),
                 cmocka_unit_test(test_what_left_the_ring_is_in_it),
                 cmocka_unit_test(test_it_has_the_size_that_the_program_had),
                 cmocka_unit_test(test_who_ended_is_drawn_and_pipes_are_not),
+                cmocka_unit_test(test_its_title_is_told),
         };
         return cmocka_run_group_tests_name("screen", tests, world_setup, world_teardown);
 }

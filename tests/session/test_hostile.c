@@ -120,6 +120,82 @@ static void test_an_fd_that_is_always_readable_frees_no_lease(void **state) {
         double_free(a);
 }
 
+/* ---- what it says of its session ---- */
+
+static struct hold_mark expires(uint64_t ms, uint32_t code) {
+        return (struct hold_mark){.head.type = HOLD_EXPIRES, .offset = ms, .code = code};
+}
+
+static struct hold_title title(const char *text, char behind) {
+        struct hold_title m = {.head.type = HOLD_TITLE};
+
+        memset(m.text, behind, sizeof m.text);
+        memcpy(m.text, text, strlen(text) + (behind == '\0'));
+        return m;
+}
+
+static bool is_called(const struct holder_double *h, const char *name) {
+        struct session_info *list;
+        size_t n;
+        bool found = false;
+
+        assert_int_equal(sessions_list(world.sessions, world.ann, &list, &n), 0);
+        for (size_t i = 0; i < n; i++)
+                found |= str_eq(list[i].id, h->id) && str_eq(list[i].title, name);
+        free(list);
+        return found;
+}
+
+/* False: it is lost for it. Alone, of a terminal or not. */
+static bool believed(bool tty, const void *message, size_t n) {
+        struct holder_double *h = double_new(&(struct holder_double){.tty = tty});
+        struct session *s = double_session(h);
+        const struct hold_title behind = title("behind it", '\0');
+
+        HELD(h) {
+                double_say(h, message, n, NULL, 0);
+                if (tty)
+                        double_say(h, &behind, sizeof behind, NULL, 0);
+        }
+        UNTIL(SEEN(h, forgotten) || is_called(h, "behind it"));
+        bool lives = !SEEN(h, forgotten);
+        if (lives)
+                double_finish(h, HOLD_EXITED, 0);
+        UNTIL(record_is(h->id, RECORD_ENDED, lives ? "exited" : "lost"));
+        assert_false(is_called(h, "behind it")); /* it is over */
+        assert_int_equal(session_close(s), 0);
+        session_unref(s);
+        double_free(h);
+        UNTIL(pool_is_idle());
+        return lives;
+}
+
+static void test_what_it_says_of_its_end_is_judged(void **state) {
+        const struct hold_mark good[] = {expires(60000, 0), expires(1, 0), expires(0, 0)};
+        const struct hold_mark bad[] = {expires(60001, 0), expires(UINT64_MAX, 0), expires(5, 1)};
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(good); i++)
+                assert_true(believed(true, &good[i], sizeof good[i]));
+        for (size_t i = 0; i < ELEMENTS(bad); i++)
+                assert_false(believed(true, &bad[i], sizeof bad[i]));
+        assert_false(believed(true, &good[0], sizeof good[0] - 8));
+}
+
+static void test_what_it_says_of_its_title_is_judged(void **state) {
+        const struct hold_title good[] = {title("", '\0'), title("caf\u00e9 \u2713", '\0')};
+        const struct hold_title bad[] = {title("a\033[31m", '\0'), title("a\nb", '\0'),
+                                         title("a\302\205", '\0'), title("\xff", '\0'),
+                                         title("endless", 'x')};
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(good); i++)
+                assert_true(believed(true, &good[i], sizeof good[i]));
+        for (size_t i = 0; i < ELEMENTS(bad); i++)
+                assert_false(believed(true, &bad[i], sizeof bad[i]));
+        assert_false(believed(false, &good[1], sizeof good[1]));
+}
+
 /* What the pump cannot watch; and what is there beside it is found as ever. */
 static void test_a_bad_holder_stops_no_start(void **state) {
         struct holder_double *bad = double_new(&(struct holder_double){.tty = true});
@@ -233,6 +309,8 @@ int main(void) {
                 TEST(test_only_the_first_of_a_namespace_is_a_cages_init),
                 TEST(test_a_server_is_not_made_to_kill_itself),
                 TEST(test_an_fd_that_is_always_readable_frees_no_lease),
+                TEST(test_what_it_says_of_its_end_is_judged),
+                TEST(test_what_it_says_of_its_title_is_judged),
                 TEST(test_a_bad_holder_stops_no_start),
                 TEST(test_an_ended_session_waits_for_its_holder),
                 TEST(test_an_ended_session_whose_holder_dies_mute_can_be_read),
