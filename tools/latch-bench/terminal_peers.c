@@ -7,7 +7,7 @@
 #include "terminal.h"
 #include "usage.h"
 
-#define ARGUMENTS_MAX 64u
+#define ARGUMENTS_MAX 128u
 #define PATH_BYTES    (PATH_MAX + 128)
 
 /* Scripts lie in the folder of peers beside that of the programs. */
