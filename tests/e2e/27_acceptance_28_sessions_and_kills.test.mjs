@@ -17,14 +17,14 @@ const sockets = full ? 64 : count(16, { asan: 8, tsan: 6 });
 const SESSIONS = 12; // that are meant to live at a time
 const WAITS = 'import sys\nprint("ready", flush=True)\nsys.stdin.readline()\nprint("done")\n';
 
-// The sessions that have a holder: the last of its arguments.
+// The sessions that have a holder: the second of its arguments.
 function held(server) {
   const ids = [];
   for (const pid of server.survivors()) {
     if (processStatus(pid)?.Name !== 'latch-hold')
       continue;
     const argv = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').filter(Boolean);
-    ids.push(argv.at(-1));
+    ids.push(argv[2]);
   }
   return ids.sort();
 }

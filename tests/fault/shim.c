@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -186,6 +187,11 @@ ssize_t sendfile64(int to, int from, off64_t *at, size_t n) {
 
 pid_t fork(void) {
         return strike(CALL_FORK) ? -1 : NEXT(fork)();
+}
+
+/* A fork that copies nothing (base/child.h). */
+int clone(int (*run)(void *), void *stack, int flags, void *arg, ...) {
+        return strike(CALL_FORK) ? -1 : NEXT(clone)(run, stack, flags, arg);
 }
 
 long syscall(long number, ...) {
