@@ -147,7 +147,7 @@ static void put_off(struct session *s, int error) {
 }
 
 void session_put_away(struct session *s, bool now) {
-        struct leaving l;
+        struct leaving l = {.end = 0};
         uint64_t size = 0;
         bool dropped = false;
 
