@@ -1,24 +1,28 @@
 # suite.sh - for run-unit and run-e2e: tests JOBS at a time, each one's words told as a whole when it ends.
 
-# A folder for what the tests say; the time after which a holder's report counts.
+# A folder for what the tests say; the time after which a holder's report counts. A pipe holds a line for each
+# place that is free: to read one is to wait for it.
 suite_begin() {
         suite_dir=$(mktemp -d)
-        suite_jobs=${JOBS:-2} suite_n=0
+        suite_n=0
         trap 'rm -rf "$suite_dir"' EXIT
         touch "$suite_dir/began"
+        mkfifo "$suite_dir/places"
+        exec 9<>"$suite_dir/places"
+        for suite_place in $(seq "${JOBS:-2}"); do
+                echo "$suite_place" >&9
+        done
 }
 
-# Runs COMMAND NAME OUT beside the others, once there is a place. sh cannot wait for the next one to end: it looks.
+# Runs COMMAND NAME OUT beside the others, once there is a place.
 suite_start() { # COMMAND NAME
-        while [ $((suite_n - $(find "$suite_dir" -name '*.done' | wc -l))) -ge "$suite_jobs" ]; do
-                sleep 0.1
-        done
+        read -r suite_place <&9
         suite_n=$((suite_n + 1))
         suite_out=$suite_dir/$(printf %04d $suite_n)
         {
-                "$1" "$2" "$suite_out"
+                "$1" "$2" "$suite_out" 9>&-
                 flock "$suite_dir/began" cat "$suite_out"
-                touch "$suite_out.done"
+                echo "$suite_place" >&9
         } &
 }
 

@@ -48,13 +48,12 @@ static int run_cases(struct front_run *run) {
 
 int bench_front(struct server *server, const struct bench_options *o) {
         struct front_run run = {.options = o, .server = server};
-        unsigned threads;
         int r = bench_raise_descriptors();
 
-        if (r == 0) /* as many as ours has for connections */
-                r = front_threads(server->latchd.pid, "http", &threads);
         if (r == 0)
-                r = front_civet(server, threads, o->deadline_ns, &run.civet);
+                r = front_threads(server->latchd.pid, "http", &run.threads);
+        if (r == 0)
+                r = front_civet(server, run.threads, o->deadline_ns, &run.civet);
         if (r == 0) {
                 r = run_cases(&run);
                 listener_end(&run.civet);

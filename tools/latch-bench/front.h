@@ -15,6 +15,7 @@
 struct front_run {
         const struct bench_options *options;
         struct server *server; /* ours */
+        unsigned threads;      /* that it has for connections: its peer has as many */
         struct listener civet;
 };
 

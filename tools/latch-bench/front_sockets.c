@@ -13,7 +13,9 @@
 
 #define AT_ONCE     16 /* upgrades under way */
 #define BATCHES     40u
-#define ROUNDS      11u
+#define ROUNDS      33u
+#define TURNS       3u /* that a process serves */
+#define WARM        4u /* batches that do not count, after its start */
 #define SOCKETS     1000u
 #define SOCKETS_MIN 50u /* quick */
 #define PAYLOAD     64u
@@ -21,11 +23,18 @@
 /* ---- upgrades ---- */
 
 struct upgrades {
-        const struct site *site;
-        pid_t pid;
-        unsigned batches;
-        uint64_t deadline_ns;
+        struct front_run *run;
+        bool bare;
+        unsigned batches, turns; /* of a turn; of this side so far */
 };
+
+static const struct site *site_of(const struct upgrades *u) {
+        return u->bare ? &u->run->civet.site : &u->run->server->site;
+}
+
+static pid_t pid_of(const struct upgrades *u) {
+        return u->bare ? u->run->civet.process.pid : u->run->server->latchd.pid;
+}
 
 /* Says that there is nothing to come, and waits until the server has let go. */
 static int await_end(int fd) {
@@ -40,14 +49,14 @@ static int await_end(int fd) {
         }
 }
 
-static int batch(const struct upgrades *u) {
+static int batch(const struct site *site, uint64_t deadline_ns) {
         int fds[AT_ONCE], r = 0;
         size_t n = 0;
 
         while (r == 0 && n < AT_ONCE) {
-                r = front_connect(u->site, u->deadline_ns, &fds[n]);
+                r = front_connect(site, deadline_ns, &fds[n]);
                 if (r == 0)
-                        r = front_ask_upgrade(fds[n++], u->site);
+                        r = front_ask_upgrade(fds[n++], site);
         }
         for (size_t i = 0; i < n && r == 0; i++)
                 r = front_take_upgrade(fds[i]);
@@ -58,26 +67,47 @@ static int batch(const struct upgrades *u) {
         return r;
 }
 
-static int upgrade_turn(void *side, double to[PAIRS_VALUES]) {
-        const struct upgrades *u = side;
-        uint64_t began = clock_mono_ns(), cpu = usage_cpu_ns(u->pid);
+static int batches(const struct upgrades *u, unsigned n) {
+        int r = 0;
 
-        for (unsigned i = 0; i < u->batches; i++) {
-                int r = batch(u);
-                if (r < 0)
-                        return r;
+        for (unsigned i = 0; i < n && r == 0; i++)
+                r = batch(site_of(u), u->run->options->deadline_ns);
+        return r;
+}
+
+/* How a process's threads and memory happen to lie makes a third of difference, and stays: so it is not always the
+ * same process. */
+static int renew(const struct upgrades *u) {
+        uint64_t deadline_ns = u->run->options->deadline_ns;
+        int r;
+
+        if (u->bare) {
+                listener_end(&u->run->civet);
+                r = front_civet(u->run->server, u->run->threads, deadline_ns, &u->run->civet);
+        } else {
+                r = server_end(u->run->server);
+                if (r == 0)
+                        r = server_start(u->run->server, &bench_front_settings, deadline_ns);
         }
+        return r == 0 ? batches(u, WARM) : r;
+}
+
+static int upgrade_turn(void *side, double to[PAIRS_VALUES]) {
+        struct upgrades *u = side;
+        int r = u->turns++ % TURNS ? 0 : renew(u);
+        uint64_t began = clock_mono_ns(), cpu = usage_cpu_ns(pid_of(u));
+
+        if (r == 0)
+                r = batches(u, u->batches);
         to[0] = u->batches * AT_ONCE / ((double)(clock_mono_ns() - began) / 1e9);
-        to[1] = (double)(usage_cpu_ns(u->pid) - cpu) / 1e3 / (u->batches * AT_ONCE);
-        return 0;
+        to[1] = (double)(usage_cpu_ns(pid_of(u)) - cpu) / 1e3 / (u->batches * AT_ONCE);
+        return r;
 }
 
 int front_upgrades(struct front_run *run) {
         const struct bench_options *o = run->options;
-        unsigned batches = o->quick ? 2 : BATCHES;
-        struct upgrades ours = {&run->server->site, run->server->latchd.pid, batches,
-                                o->deadline_ns},
-                        bare = {&run->civet.site, run->civet.process.pid, batches, o->deadline_ns};
+        unsigned n = o->quick ? 2 : BATCHES;
+        struct upgrades ours = {run, false, n, 0}, bare = {run, true, n, 0};
         const struct pairs_plan plan = {
                 .bench = "front",
                 .name = "upgrades",
