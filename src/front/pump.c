@@ -54,6 +54,13 @@ void pump_later(struct pump *p, struct sock *c) {
         }
 }
 
+void pump_leave(struct pump *p, struct sock *c) {
+        atomic_store(&c->gone, true);
+        /* Pairs with attach: either it sees that, or we see that the pump has it. */
+        if (atomic_load(&c->attached))
+                pump_later(p, c);
+}
+
 void pump_queue(struct pump *p, struct sock *c) {
         if (c->running)
                 return;
@@ -109,7 +116,8 @@ static void forget_nap(struct pump *p, struct sock *c) {
 static void attach(struct pump *p, struct sock *c) {
         struct epoll_event e = {.events = EPOLLOUT | EPOLLET, .data.ptr = c};
 
-        c->attached = true;
+        atomic_store(&c->attached,
+                     true); /* pairs with pump_leave: run() looks at gone after this */
         sock_ref(c);
         c->next = p->all;
         if (p->all)
@@ -135,7 +143,7 @@ static void detach(struct pump *p, struct sock *c) {
         c->next = c->prev = NULL;
         if (c->napping)
                 forget_nap(p, c);
-        c->attached = false;
+        atomic_store(&c->attached, false);
         c->dead = true;
         sock_unref(c);
 }

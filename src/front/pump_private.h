@@ -1,7 +1,7 @@
 /* pump_private.h - the pump as front knows it: sockets that want a turn, and what it does for each.
  *
- * A socket joins when it is first woken and leaves when its thread says it is gone; both happen on the
- * pump's thread. Whoever has something for a socket puts it on the list of the ready, once, and the pump
+ * A socket joins when it is first woken, at the latest once it has stayed for READER_JOIN_NS, and leaves when its
+ * thread says it is gone; both happen on the pump's thread. Who comes and goes in between costs it nothing. Whoever has something for a socket puts it on the list of the ready, once, and the pump
  * takes the list as a whole: no lock on either side.
  *
  * Threads: pump_wake: any. All else: the pump's own.
@@ -64,8 +64,10 @@ struct pump {
 
 /* Any thread: this socket has something to send. */
 void pump_wake(struct pump *p, struct sock *c);
-/* Any thread: it is new, or gone, which a tick from now is soon enough, unless many are. */
+/* Any thread: it stays, or is gone, which a tick from now is soon enough, unless many are. */
 void pump_later(struct pump *p, struct sock *c);
+/* Its own thread, after it has read its last. Who never joined has no need to be let go. */
+void pump_leave(struct pump *p, struct sock *c);
 
 void pump_queue(struct pump *p, struct sock *c); /* a turn for c, at the end of the row */
 void pump_nap(struct pump *p, struct sock *c, uint64_t until_ns);

@@ -88,20 +88,32 @@ static void judge_pace(struct sock *c, struct pace *pace) {
                 sock_close(c, 1008, "a frame was not finished");
 }
 
+/* Reading gives up, and looks around, after so long. */
+static bool read_at_most(const struct sock *c, uint64_t ns) {
+        struct timeval t = {.tv_sec = (time_t)(ns / 1000000000u),
+                            .tv_usec = (suseconds_t)(ns % 1000000000u / 1000u)};
+
+        return setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t) == 0;
+}
+
 void reader_run(struct sock *c, const struct reader_to *to) {
-        struct timeval second = {.tv_sec = 1};
         struct pace pace = {0};
-        bool listens = true;
+        bool listens = true, joined = false;
 
         /* The pump sends with MSG_DONTWAIT, so only reading waits: one call a message, no poll. */
-        if (fcntl(c->fd, F_SETFL, O_RDWR) < 0 ||
-            setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second) < 0)
+        if (fcntl(c->fd, F_SETFL, O_RDWR) < 0 || !read_at_most(c, READER_JOIN_NS))
                 return;
         for (;;) {
                 ssize_t n = recv(c->fd, c->in, sizeof c->in, 0);
 
                 if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
                         return;
+                /* It stays: the pump is to care for it. */
+                if (!joined && !read_at_most(c, READER_LOOK_NS))
+                        return;
+                if (!joined)
+                        pump_later(c->pump, c);
+                joined = true;
                 if (to->typing)
                         typing_again(to->typing);
                 if (n > 0) {

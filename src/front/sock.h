@@ -39,6 +39,7 @@ struct sock {
         /* Any thread. */
         atomic_uint ready;       /* enum pump_ready: on the pump's list of those who want a turn? */
         struct sock *ready_next; /* of that list: whoever set `ready`, then the pump */
+        atomic_bool attached;    /* the pump's to set: it has it */
         atomic_bool gone;        /* its thread has read its last: the pump lets it go */
         atomic_bool close_received; /* the client's close frame */
         atomic_bool deaf;           /* it broke the protocol: what still comes is thrown away */
@@ -58,7 +59,7 @@ struct sock {
         struct sock *next, *prev; /* all that the pump has */
         struct sock *run_next;    /* the turn that comes */
         struct sock *nap_next;
-        bool attached, running, napping, blocked, dead;
+        bool running, napping, blocked, dead;
         unsigned next_viewer; /* whose turn it is among the channels */
         uint8_t last_kind;    /* of the chunk that was taken last */
         bool raw_over;        /* raw: the exit was told... */

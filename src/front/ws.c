@@ -197,7 +197,6 @@ void ws_ready(struct mg_connection *conn, void *cbdata) {
                 typing = raw_begin(s->raw, c);
         else if (!c->echo)
                 send_hello(c, f->deps.config);
-        pump_later(c->pump, c);
         if (atomic_load(&f->stopping)) /* front_stop may have looked before we were there */
                 front_say_goodbye(f, c);
         reader_run(c, &(struct reader_to){f->deps.rpc, f->deps.sessions, typing});
@@ -205,8 +204,7 @@ void ws_ready(struct mg_connection *conn, void *cbdata) {
         if (!c->echo)
                 port_close(&c->port);
         registry_remove(f->socks, &c->item);
-        atomic_store(&c->gone, true);
-        pump_later(c->pump, c);
+        pump_leave(c->pump, c);
         log_end(s);
 }
 
