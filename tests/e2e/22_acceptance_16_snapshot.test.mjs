@@ -1,6 +1,5 @@
 // ACCEPTANCE 16: a file that changes while it is executed. A save is a new file and a rename; a run executes
 // a snapshot. Versions A and B alternate during many runs: each is wholly A or B. SIGKILL in a save: old or new.
-// also under tsan
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,5 @@
 // From the printed link to a program running: in a real Chromium, against the built server.
+// as released
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';

@@ -1,4 +1,5 @@
 // What breaks between a page and its server: connections, sign-ins, attention. The page goes on.
+// as released
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';

@@ -1,4 +1,5 @@
 // Someone whose sign-in ends is told why, signs in again, and finds all as it was.
+// as released
 import { test } from 'node:test';
 import { ide, newFile, openBrowser } from './browser.mjs';
 import { startServer } from './lib.mjs';

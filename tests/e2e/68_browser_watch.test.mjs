@@ -1,4 +1,5 @@
 // What programs do shows up in the page by itself: new files in the tree, new text in an editor without changes.
+// as released
 import { test } from 'node:test';
 import { ide, newFile, openBrowser, TIMEOUT } from './browser.mjs';
 import { startServer } from './lib.mjs';

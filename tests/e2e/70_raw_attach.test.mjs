@@ -1,6 +1,5 @@
 // /v1/attach: one session as bytes, for xterm's AttachAddon and for scripts. Nothing but what a terminal shows comes
 // over it, and nothing but what is typed goes back.
-// also under tsan
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';

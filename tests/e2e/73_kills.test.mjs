@@ -1,5 +1,6 @@
 // A server that dies at any moment loses nothing: kill -9 of latchd, ends of its spawner, and holders that are
 // stopped, under a program that puts out as fast as it can, with a driver and three viewers.
+// as released
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';

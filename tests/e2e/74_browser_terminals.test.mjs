@@ -1,4 +1,5 @@
 // Terminals of the page: several, found in, copied, linked; through a killed server without a flash; watched.
+// as released
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
