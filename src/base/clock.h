@@ -9,3 +9,10 @@
 uint64_t clock_mono_ns(void); /* CLOCK_MONOTONIC, nanoseconds (clock_gettime(2)) */
 uint64_t clock_mono_ms(void);
 uint64_t clock_real_ms(void); /* CLOCK_REALTIME, milliseconds since 1970 */
+
+struct clock_date { /* UTC */
+        unsigned year, month, day, hour, minute, second;
+};
+/* Of seconds since 1970. gmtime_r(3) takes the C library's lock of time zones, and computes those anew each time:
+ * the threads that log would meet there. */
+void clock_date(uint64_t seconds, struct clock_date *ret);

@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 static _Atomic enum log_level least_level = LOG_INFO;
 
@@ -86,14 +87,13 @@ static void put_field(struct line *l, const struct log_field *f) {
 }
 
 static void put_time(struct line *l) {
-        struct timespec now;
-        struct tm tm;
-        char text[48];
+        uint64_t ms = clock_real_ms();
+        struct clock_date d;
+        char text[64];
 
-        clock_gettime(CLOCK_REALTIME, &now);
-        gmtime_r(&now.tv_sec, &tm);
-        size_t n = strftime(text, sizeof text, "time=%Y-%m-%dT%H:%M:%S", &tm);
-        snprintf(text + n, sizeof text - n, ".%03ldZ", now.tv_nsec / 1000000);
+        clock_date(ms / 1000, &d);
+        snprintf(text, sizeof text, "time=%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", d.year, d.month,
+                 d.day, d.hour, d.minute, d.second, (unsigned)(ms % 1000));
         puts_(l, text);
 }
 

@@ -67,13 +67,12 @@ static int get_own(int fd, struct sockaddr *a, socklen_t *n) {
         return getsockname(fd, a, n);
 }
 
-/* A client's port, address and our port name one connection: the kernel gives no two the same. */
+/* A client's port and address name its connection: we listen on one port, and connect to no other. */
 static bool is_peer(int fd, const struct mg_request_info *ri, struct in_addr address) {
-        struct sockaddr_in peer, own;
+        struct sockaddr_in peer;
 
         return name_of(get_peer, fd, &peer) && ntohs(peer.sin_port) == ri->remote_port &&
-               peer.sin_addr.s_addr == address.s_addr && name_of(get_own, fd, &own) &&
-               ntohs(own.sin_port) == ri->server_port;
+               peer.sin_addr.s_addr == address.s_addr;
 }
 
 /* Descriptors are handed out lowest first: the search is short where it can succeed, and ends where nothing

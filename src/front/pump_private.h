@@ -1,6 +1,6 @@
 /* pump_private.h - the pump as front knows it: sockets that want a turn, and what it does for each.
  *
- * A socket joins when it is first woken, at the latest once it has stayed for READER_JOIN_NS, and leaves when its
+ * A socket joins when it is first woken, at the latest once it has stayed for READER_JOIN_MS, and leaves when its
  * thread says it is gone; both happen on the pump's thread. Who comes and goes in between costs it nothing. Whoever has something for a socket puts it on the list of the ready, once, and the pump
  * takes the list as a whole: no lock on either side.
  *

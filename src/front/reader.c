@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -88,32 +89,32 @@ static void judge_pace(struct sock *c, struct pace *pace) {
                 sock_close(c, 1008, "a frame was not finished");
 }
 
-/* Reading gives up, and looks around, after so long. */
-static bool read_at_most(const struct sock *c, uint64_t ns) {
-        struct timeval t = {.tv_sec = (time_t)(ns / 1000000000u),
-                            .tv_usec = (suseconds_t)(ns % 1000000000u / 1000u)};
+/* Whoever has spoken, or stayed, is to be cared for by the pump, and read from in one call a message: that waits, for the
+ * pump sends with MSG_DONTWAIT, and after a second looks around. */
+static bool join(struct sock *c) {
+        struct timeval look = {.tv_sec = 1};
 
-        return setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t) == 0;
+        if (fcntl(c->fd, F_SETFL, O_RDWR) < 0 ||
+            setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &look, sizeof look) < 0)
+                return false;
+        pump_later(c->pump, c);
+        return true;
 }
 
 void reader_run(struct sock *c, const struct reader_to *to) {
         struct pace pace = {0};
+        struct pollfd p = {.fd = c->fd, .events = POLLIN};
         bool listens = true, joined = false;
 
-        /* The pump sends with MSG_DONTWAIT, so only reading waits: one call a message, no poll. */
-        if (fcntl(c->fd, F_SETFL, O_RDWR) < 0 || !read_at_most(c, READER_JOIN_NS))
-                return;
+        (void)poll(&p, 1, READER_JOIN_MS);
         for (;;) {
-                ssize_t n = recv(c->fd, c->in, sizeof c->in, 0);
+                ssize_t n = recv(c->fd, c->in, sizeof c->in, joined ? 0 : MSG_DONTWAIT);
 
                 if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
                         return;
-                /* It stays: the pump is to care for it. */
-                if (!joined && !read_at_most(c, READER_LOOK_NS))
-                        return;
+                joined = joined || join(c);
                 if (!joined)
-                        pump_later(c->pump, c);
-                joined = true;
+                        return;
                 if (to->typing)
                         typing_again(to->typing);
                 if (n > 0) {

@@ -19,9 +19,7 @@ struct reader_to { /* where messages go; unused by echo */
         struct typing *typing; /* of a raw socket; NULL: it has no seat */
 };
 
-#define READER_JOIN_NS                                                                             \
-        100000000ull /* who was silent for so long, or spoke, stays: the pump takes it */
-#define READER_LOOK_NS  1000000000ull  /* how often the clocks below are looked at */
+#define READER_JOIN_MS  100 /* silent for so long, or heard: it stays, and joins the pump */
 #define READER_STALL_NS 10000000000ull /* inside a frame, without a byte */
 #define READER_FRAME_NS 60000000000ull /* one frame from its first byte to its last */
 

@@ -60,11 +60,36 @@ static void test_clocks_agree_with_their_units(void **state) {
         assert_in_range(real / 1000 + 1, before, after + 2); /* time(2) may lag by a tick */
 }
 
+static void same_date(uint64_t seconds) {
+        time_t t = (time_t)seconds;
+        struct clock_date d;
+        struct tm tm;
+
+        clock_date(seconds, &d);
+        assert_non_null(gmtime_r(&t, &tm));
+        assert_int_equal(d.year, tm.tm_year + 1900);
+        assert_int_equal(d.month, tm.tm_mon + 1);
+        assert_int_equal(d.day, tm.tm_mday);
+        assert_int_equal(d.hour, tm.tm_hour);
+        assert_int_equal(d.minute, tm.tm_min);
+        assert_int_equal(d.second, tm.tm_sec);
+}
+
+/* Each day of 1970 to 2500, its first and its last second. */
+static void test_dates_are_those_of_the_c_library(void **state) {
+        (void)state;
+        for (uint64_t day = 0; day < 530 * 366; day++) {
+                same_date(day * 86400);
+                same_date(day * 86400 + 86399);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_ids_are_of_their_alphabet_and_fair),
                 cmocka_unit_test(test_bytes_fill_all_and_no_more),
                 cmocka_unit_test(test_clocks_agree_with_their_units),
+                cmocka_unit_test(test_dates_are_those_of_the_c_library),
         };
 
         return cmocka_run_group_tests_name("random", tests, NULL, NULL);

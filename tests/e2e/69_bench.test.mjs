@@ -1,4 +1,5 @@
 // The benchmarks of front and of terminals run through all their cases and say what they found; how fast anything was is not judged here.
+// as released
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { program, runToEnd } from './lib.mjs';

@@ -14,8 +14,8 @@
 #define AT_ONCE     16 /* upgrades under way */
 #define BATCHES     40u
 #define ROUNDS      33u
-#define TURNS       3u /* that a process serves */
-#define WARM        4u /* batches that do not count, after its start */
+#define TURNS       3u   /* that a process serves */
+#define WARM        300u /* batches that do not count, after its start: each thread has served some */
 #define SOCKETS     1000u
 #define SOCKETS_MIN 50u /* quick */
 #define PAYLOAD     64u
