@@ -1,4 +1,6 @@
 // ACCEPTANCE 31: a viewer that stops reading costs the others nothing: their echo is as quick as before.
+// as released
+// runs alone
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -7,7 +9,7 @@ import { startServer } from './lib.mjs';
 
 const full = process.env.COUNT === 'full';
 const keys = full ? 1000 : count(200, { asan: 80, tsan: 40 });
-const ROUNDS = [3, 9]; // as many more as the machine's noise asks for: a stall that costs, costs in each
+const ROUNDS = [3, 9]; // as many more as the machine's noise asks for
 const BESIDE = `
 import os, threading, time, tty
 tty.setraw(0)
@@ -41,22 +43,22 @@ test('one stopped reader: the p99 of the others\' echo stays within twice what i
   await c.write('home/beside.py', BESIDE);
   const ch = await c.openSession({ kind: 'run', path: 'home/beside.py', cols: 80, rows: 24 });
   await ch.waitText('ready');
-  const before = [], stalled = [];
-  const best = (all) => Math.min(...all);
-  for (let i = 0; i < ROUNDS[1] && (i < ROUNDS[0] || best(stalled) > 2 * best(before)); i++) {
-    before.push(await p99(ch));
+  const ratios = []; // of what was measured at about the same time
+  const median = () => ratios.toSorted((a, b) => a - b)[Math.floor(ratios.length / 2)];
+  for (let i = 0; i < ROUNDS[1] && (i < ROUNDS[0] || median() > 2); i++) {
+    const before = await p99(ch);
     const other = await server.client(ann);
     const view = await other.attach(ch.session, { role: 'viewer', since: ch.next });
     await other.waitFor(() => view.next > view.first, { what: 'output' });
     other.ws._socket.pause(); // 256 KiB and what the kernel takes, and it stands
     const from = ch.next;
     await c.waitFor(() => ch.next - from > 400 << 10, { what: 'more output than a window' });
-    stalled.push(await p99(ch));
+    const stalled = await p99(ch);
+    ratios.push(stalled / before);
+    t.diagnostic(`p99 ${before.toFixed(2)} ms before, ${stalled.toFixed(2)} ms beside a stalled viewer`);
     assert.equal(other.end, undefined);
     other.terminate();
     await other.closed;
   }
-  const [was, is] = [best(before), best(stalled)];
-  t.diagnostic(`p99 ${was.toFixed(2)} ms before, ${is.toFixed(2)} ms beside a stalled viewer`);
-  assert.ok(is <= 2 * was, `${is} ms, before it was ${was} ms`);
+  assert.ok(median() <= 2, `${ratios.map((r) => r.toFixed(2))} times what it was`);
 });
