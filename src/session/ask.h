@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/buf.h"
 #include "session/session_private.h"
 
 /* A question to the holder; on the asker's stack, in a list of the session. */

@@ -14,7 +14,6 @@
 #include <stdint.h>
 
 #include "auth/auth.h"
-#include "base/buf.h"
 #include "hold/hold_proto.h"
 #include "latch/lock.h"
 #include "pool/pool.h"

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "base/buf.h"
 #include "session/session_private.h"
 #include "session/viewer.h"
 

@@ -184,7 +184,7 @@ static void test_who_reads_goes_on(void **state) {
 }
 
 static void flip(const char *path, off_t at) {
-        char byte;
+        char byte = 0;
         int fd = open(path, O_RDWR | O_CLOEXEC);
 
         assert_true(fd >= 0 && pread(fd, &byte, 1, at) == 1);

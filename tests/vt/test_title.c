@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include "base/macros.h"
 #include "vt/title.h"
 
 /* In one piece, and byte by byte. */
