@@ -64,7 +64,7 @@ struct client {
         struct identity identity;
         atomic_uint refs;
         atomic_bool woken, paused; /* paused: its socket takes nothing */
-        bool auto_ack;
+        atomic_bool auto_ack;      /* the test sets it while the pump reads it */
         struct latch_mutex lock;
         struct latch_cond more;
         struct channel *channels LATCH_GUARDED_BY(outbox); /* CHANNELS_KEPT of them */
