@@ -1,11 +1,13 @@
 /* front.c - see front.h: civetweb's start, its callbacks, its stop. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -204,6 +206,14 @@ static void set_callbacks(struct mg_callbacks *c) {
         };
 }
 
+/* Linux (6.16) keeps whoever waits for a lock in one of few lists, of a number that follows the processors': with civetweb's
+ * thousand threads asleep in one of them, a lock that happens to share it is slow for as long as the process lives. */
+static void spread_sleepers(void) {
+        enum { FUTEX_HASH = 78, SET_SLOTS = 1, SLOTS = 1024 }; /* linux/prctl.h; an older one has no such list */
+
+        (void)prctl(FUTEX_HASH, SET_SLOTS, SLOTS, 0, 0);
+}
+
 /* Signals that arrive on its threads would close connections (facts), so none may. */
 static struct mg_context *start(struct front *f) {
         const struct config *c = f->deps.config;
@@ -247,11 +257,20 @@ static struct mg_context *start(struct front *f) {
                  c->max_sockets + c->http_threads + LOBBY_MAX + CROWD_MAX);
         snprintf(head_bytes, sizeof head_bytes, "%u", HEAD_BYTES_MAX);
         set_callbacks(&callbacks);
+        spread_sleepers();
         sigfillset(&all);
         CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
         http = mg_start(&callbacks, f, options);
         CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
         return http;
+}
+
+/* Whoever says nothing gets no thread for a second: the kernel keeps him until his first byte. Not a matter of right or
+ * wrong, so that it may fail. */
+static void let_wait(uint16_t port) {
+        int fd = peer_listener(port), seconds = 1;
+
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
 }
 
 int front_listen(struct front *f, char *address, size_t size, char **ret_error) {
@@ -275,6 +294,7 @@ int front_listen(struct front *f, char *address, size_t size, char **ret_error) 
                                                   f->complaint[0] ? f->complaint : "cannot serve"));
         }
         f->port = (uint16_t)port.port;
+        let_wait(f->port);
         a.sin_port = htons(f->port);
         r = arrive_learn(f, &a);
         if (r == 0)

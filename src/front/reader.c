@@ -91,14 +91,21 @@ static void judge_pace(struct sock *c, struct pace *pace) {
 
 /* Whoever has spoken, or stayed, is to be cared for by the pump, and read from in one call a message: that waits, for the
  * pump sends with MSG_DONTWAIT, and after a second looks around. */
-static bool join(struct sock *c) {
+static bool join(struct sock *c, const struct reader_to *to) {
         struct timeval look = {.tv_sec = 1};
 
         if (fcntl(c->fd, F_SETFL, O_RDWR) < 0 ||
             setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &look, sizeof look) < 0)
                 return false;
         pump_later(c->pump, c);
+        to->stays(to->data);
         return true;
+}
+
+/* Whoever goes before he joined need not wait until it is written down. */
+static void let_go(struct sock *c) {
+        if (atomic_load(&c->outbox.frames) == 0)
+                (void)shutdown(c->fd, SHUT_WR);
 }
 
 void reader_run(struct sock *c, const struct reader_to *to) {
@@ -110,9 +117,11 @@ void reader_run(struct sock *c, const struct reader_to *to) {
         for (;;) {
                 ssize_t n = recv(c->fd, c->in, sizeof c->in, joined ? 0 : MSG_DONTWAIT);
 
+                if (n == 0 && !joined)
+                        let_go(c);
                 if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
                         return;
-                joined = joined || join(c);
+                joined = joined || join(c, to);
                 if (!joined)
                         return;
                 if (to->typing)

@@ -17,6 +17,8 @@ struct reader_to { /* where messages go; unused by echo */
         struct rpc *rpc;
         struct sessions *sessions;
         struct typing *typing; /* of a raw socket; NULL: it has no seat */
+        void (*stays)(const void *data); /* called when it joins the pump */
+        const void *data;
 };
 
 #define READER_JOIN_MS  100 /* silent for so long, or heard: it stays, and joins the pump */

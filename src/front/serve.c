@@ -45,7 +45,7 @@ static void note_refusal(const struct request *r) {
                                          .error = r->status == 429 ? -EAGAIN : -EACCES});
 }
 
-static void count(const struct request *r) {
+void serve_count(const struct request *r) {
         size_t row = !r->route                  ? ROUTE_IS_NONE
                      : r->route == &route_asset ? ROUTE_IS_ASSET
                                                 : (size_t)(r->route - routes);
@@ -60,7 +60,7 @@ static void count(const struct request *r) {
 void serve_log(const struct request *r) {
         char number[20];
 
-        count(r);
+        serve_count(r);
         note_refusal(r);
         snprintf(number, sizeof number, "%llx", (unsigned long long)r->number);
         log_event(r->status >= 500 || r->cut ? LOG_WARN : LOG_INFO, "http.request",

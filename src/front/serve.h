@@ -15,4 +15,7 @@ int serve(struct front *f, struct mg_connection *conn);
 /* A request that no handler of ours sees, to be answered and logged like the others. */
 void serve_begin(struct front *f, struct mg_connection *conn, const struct mg_request_info *ri,
                  struct request *ret);
+/* Its status, in the metrics. */
+void serve_count(const struct request *r);
+/* That, and its line. */
 void serve_log(const struct request *r);

@@ -94,19 +94,19 @@ static bool choose_subprotocol(const struct mg_request_info *ri, enum route_sock
         return socket != SOCKET_LATCH || known || !offered;
 }
 
-static void log_as(const struct seat *s, struct request *r, int status) {
+static void fill(struct request *r, const struct seat *s, int status) {
         r->number = s->number;
         r->began_ns = s->began_ns;
         r->route = s->route;
         r->identity = s->identity;
         r->status = status;
-        serve_log(r);
 }
 
 static int refuse(struct request *r, const struct seat *s, const struct refusal *why) {
         http_error_more(r, why->status, why->code, why->message,
                         why->status == 400 ? NULL : "Retry-After: 5\r\n");
-        log_as(s, r, why->status);
+        fill(r, s, why->status);
+        serve_log(r);
         return 1;
 }
 
@@ -126,7 +126,8 @@ int ws_connect(const struct mg_connection *conn, void *cbdata) {
                 counters_limited(&s->front->counters, LIMITED_SOCKETS);
                 return refuse(&r, s, why);
         }
-        log_as(s, &r, 101);
+        fill(&r, s, 101);
+        serve_count(&r); /* it is logged when it stays, and when it ends */
         return 0;
 }
 
@@ -169,12 +170,26 @@ static void send_hello(struct sock *c, const struct config *config) {
         free(text);
 }
 
+static const char *user_of(const struct seat *s) {
+        return s->identity ? s->identity->account->name : NULL;
+}
+
+/* reader_to.stays: most that come and go at once are not worth two lines. */
+static void log_open(const void *seat) {
+        const struct seat *s = seat;
+        char number[20];
+
+        snprintf(number, sizeof number, "%llx", (unsigned long long)s->number);
+        log_event(LOG_INFO, "socket.open", LOG_S("socket", number), LOG_S("route", s->route->path),
+                  LOG_S("user", user_of(s)), LOG_S("address", s->address));
+}
+
 static void log_end(const struct seat *s) {
         char number[20];
 
         snprintf(number, sizeof number, "%llx", (unsigned long long)s->number);
-        log_event(LOG_INFO, "socket.end", LOG_S("socket", number),
-                  LOG_S("user", s->identity ? s->identity->account->name : NULL),
+        log_event(LOG_INFO, "socket.end", LOG_S("socket", number), LOG_S("route", s->route->path),
+                  LOG_S("user", user_of(s)), LOG_S("address", s->address),
                   LOG_I("code", atomic_load(&s->sock->close_code)),
                   LOG_I("ms", (clock_mono_ns() - s->began_ns) / 1000000));
 }
@@ -199,7 +214,7 @@ void ws_ready(struct mg_connection *conn, void *cbdata) {
                 send_hello(c, f->deps.config);
         if (atomic_load(&f->stopping)) /* front_stop may have looked before we were there */
                 front_say_goodbye(f, c);
-        reader_run(c, &(struct reader_to){f->deps.rpc, f->deps.sessions, typing});
+        reader_run(c, &(struct reader_to){f->deps.rpc, f->deps.sessions, typing, log_open, s});
         typing_free(typing);
         if (!c->echo)
                 port_close(&c->port);

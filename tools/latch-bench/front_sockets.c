@@ -12,10 +12,10 @@
 #include "usage.h"
 
 #define AT_ONCE     16 /* upgrades under way */
-#define BATCHES     40u
-#define ROUNDS      33u
+#define BATCHES     200u
+#define ROUNDS      21u
 #define TURNS       3u   /* that a process serves */
-#define WARM        300u /* batches that do not count, after its start: each thread has served some */
+#define WARM        5u /* turns that do not count, after its start: each thread has served some */
 #define SOCKETS     1000u
 #define SOCKETS_MIN 50u /* quick */
 #define PAYLOAD     64u
@@ -89,7 +89,7 @@ static int renew(const struct upgrades *u) {
                 if (r == 0)
                         r = server_start(u->run->server, &bench_front_settings, deadline_ns);
         }
-        return r == 0 ? batches(u, WARM) : r;
+        return r == 0 ? batches(u, WARM * u->batches) : r;
 }
 
 static int upgrade_turn(void *side, double to[PAIRS_VALUES]) {
