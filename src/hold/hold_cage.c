@@ -29,14 +29,16 @@ static int make_pipes(struct hold *h, int theirs[3]) {
                 int mine = pair[ours];
                 int r = fd_set_nonblock(mine, true);
                 if (r == 0 && i == 0)
-                        r = hold_watch(h, mine, EVENT_STDIN, EPOLLOUT);
+                        r = hold_watch(h, mine, EVENT_STDIN, 0);
                 if (r == 0 && i > 0)
                         r = hold_watch(h, mine, i == 1 ? EVENT_STDOUT : EVENT_STDERR, EPOLLIN);
-                if (i == 0)
+                if (i == 0) {
                         h->input.fd = mine;
-                else
+                        h->input.writable = true;
+                } else {
                         h->out[i - 1] = (struct hold_source){
                                 mine, i == 1 ? RING_OUTPUT : RING_STDERR, false};
+                }
                 if (r < 0)
                         return r;
         }
@@ -158,7 +160,7 @@ static int take_terminal(struct hold *h, int *master) {
                 return -EPROTO;
         r = fd_set_nonblock(*master, true);
         if (r == 0)
-                r = hold_watch(h, *master, EVENT_TTY, EPOLLIN | EPOLLOUT);
+                r = hold_watch(h, *master, EVENT_TTY, EPOLLIN);
         if (r < 0)
                 return r;
         h->out[0] = (struct hold_source){*master, RING_OUTPUT, true};

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -159,6 +160,20 @@ uint64_t hold_input_count(const struct hold *h, const uint8_t key[HOLD_KEY_BYTES
         return k ? k->taken : 0;
 }
 
+/* Room is asked for only where there is none: else a program that reads a key would wake us up for it. */
+static void watch_room(struct hold *h, bool room) {
+        bool tty = h->input.fd == h->out[0].fd;
+        uint32_t events = (tty ? (uint32_t)EPOLLIN : 0) | (room ? (uint32_t)EPOLLOUT : 0);
+        int r = hold_watch_again(h, h->input.fd, tty ? EVENT_TTY : EVENT_STDIN, events);
+
+        h->input.writable = !room || r < 0; /* failing, it tries again at once rather than never */
+}
+
+void hold_input_writable(struct hold *h) {
+        if (h->input.fd >= 0 && !h->input.writable)
+                watch_room(h, false);
+}
+
 void hold_input_write(struct hold *h) {
         struct hold_input_state *in = &h->input;
 
@@ -171,7 +186,7 @@ void hold_input_write(struct hold *h) {
                 else if (k < 0 && errno == EINTR)
                         continue;
                 else if (k == 0 || errno == EAGAIN)
-                        in->writable = false;
+                        watch_room(h, true);
                 else /* EPIPE, EIO: nobody will ever read it */
                         hold_input_end(h);
         }

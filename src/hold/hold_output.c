@@ -6,7 +6,8 @@
 #include "base/fd.h"
 #include "hold/hold_private.h"
 
-#define TURN_BYTES (64u << 10) /* of one source; then the others have their turn */
+#define TURN_BYTES  (64u << 10) /* of one source; then the others have their turn */
+#define SHORT_BYTES 1024u
 
 static void notify(void) {
         static const uint64_t one = 1;
@@ -48,6 +49,12 @@ static void look_for_title(struct hold *h, const struct iovec read[2], size_t n)
                 h->conn.title_due = true;
 }
 
+/* What a terminal or a pipe hands out is all that it has, unless that is much, or all that was asked for: what comes later is
+ * an event of its own. What a program left is read to its end. */
+static bool is_all(const struct hold *h, const struct iovec asked[2], size_t n) {
+        return n < SHORT_BYTES && n < asked[0].iov_len + asked[1].iov_len && hold_alive(h);
+}
+
 /* Bytes read, 0 at the end, -EAGAIN nothing there, -EBUSY the gate holds everything back. */
 static ssize_t read_once(struct hold *h, struct hold_source *s, size_t want) {
         uint64_t allowed = allowance(h);
@@ -66,6 +73,8 @@ static ssize_t read_once(struct hold *h, struct hold_source *s, size_t want) {
                         return -EBUSY;
                 k = readv(s->fd, to, 2);
                 ring_writer_commit(h->ring, s->kind, k > 0 ? (size_t)k : 0);
+                if (k > 0 && is_all(h, to, (size_t)k))
+                        s->ready = false;
                 if (k > 0 && h->setup->tty)
                         look_for_title(h, to, (size_t)k);
         }

@@ -172,6 +172,7 @@ _must_use_ int hold_screen_snapshot(struct hold *h, int *ret_fd, uint64_t *ret_o
 void hold_input_take(struct hold *h, const struct hold_input *m, const char *bytes, size_t n);
 uint64_t hold_input_count(const struct hold *h, const uint8_t key[HOLD_KEY_BYTES]);
 void hold_input_write(struct hold *h);
+void hold_input_writable(struct hold *h); /* epoll says that there is room again */
 bool hold_input_has_room(const struct hold *h);
 bool hold_input_more(const struct hold *h);
 void hold_input_end(struct hold *h);         /* nobody reads any more: what waits is refused */

@@ -128,9 +128,13 @@ static void mark(struct hold *h, const struct epoll_event *e) {
                 break;
         case EVENT_TTY:
                 h->out[0].ready |= in && h->out[0].fd >= 0;
-                h->input.writable |= out;
+                if (out)
+                        hold_input_writable(h);
                 break;
-        case EVENT_STDIN: h->input.writable |= out; break;
+        case EVENT_STDIN:
+                if (out)
+                        hold_input_writable(h);
+                break;
         case EVENT_STDOUT: h->out[0].ready |= in && h->out[0].fd >= 0; break;
         case EVENT_STDERR: h->out[1].ready |= in && h->out[1].fd >= 0; break;
         case EVENT_LISTEN: hold_conn_accept(h); break;
