@@ -82,8 +82,8 @@ $(BUILD)/$(1)/test/%: $(BUILD)/$(1)/obj/tests/%.o $(BUILD)/$(1)/obj/src/base/fau
 	@echo "  LINK  $$@"
 	@$$(CC) $$(FLAGS_$(1)) $$(LINK) $$(QUICK_LINK) $$(FAULT_WRAP) $$(filter %.o,$$^) $(BUILD)/$(1)/lib/liblatchd.a $$(LIBS) -lcmocka -o $$@
 
-# The tests of latch have a table of their own, with classes that nest: liblatch is built with it for them.
-NESTED_$(1) := $$(patsubst %.c,$(BUILD)/$(1)/nested/%.o,$$(wildcard src/latch/*.c))
+# The tests of latch have a table of their own, with classes that nest; liblatch is the one that the server has.
+NESTED_$(1) := $(BUILD)/$(1)/nested/src/latch/classes.o
 $(BUILD)/$(1)/nested/%.o: %.c | $$$$(@D)/.dir
 	@echo "  CC    $(1) $$< (nested classes)"
 	@$$(CC) $$(CPPFLAGS) $$(NESTED_TABLE) $$(WARN) $$(HARDEN) $$(FLAGS_$(1)) -MMD -MP -c $$< -o $$@
@@ -112,7 +112,27 @@ $(foreach b,$(STATIC_tsan),$(eval $(BUILD)/tsan/bin/$(b): $(BUILD)/bin/$(b) | $(
 .PRECIOUS: %/.dir $(BUILD)/rel/obj/%.o $(BUILD)/asan/obj/%.o $(BUILD)/tsan/obj/%.o $(BUILD)/fuzz/obj/%.o \
            $(BUILD)/rel/nested/%.o $(BUILD)/asan/nested/%.o $(BUILD)/tsan/nested/%.o
 
-all: $(BINS_rel)
+# liblatch for other programs: both libraries are one object that shows its public names alone. Threads' own data
+# is found without a call, which is why the library is loaded at a program's start.
+LATCH_ABI := $(shell awk '$$2 == "LATCH_ABI" { print $$3 }' include/latch/table.h)
+LIBLATCH  := $(patsubst %.c,$(BUILD)/lib/obj/%.o,$(filter-out %/classes.c,$(wildcard src/latch/*.c)))
+LIBS_latch := $(BUILD)/lib/liblatch.a $(BUILD)/lib/liblatch.so
+$(BUILD)/lib/obj/%.o: %.c | $$(@D)/.dir
+	@echo "  CC    lib $<"
+	@$(CC) $(CPPFLAGS) $(WARN) $(filter-out -fPIE,$(HARDEN)) -fPIC -fvisibility=hidden -ftls-model=initial-exec \
+	  $(FLAGS_rel) -MMD -MP -c $< -o $@
+$(BUILD)/lib/obj/liblatch.o: $(LIBLATCH)
+	@$(LD) -r $^ -o $@ && objcopy --localize-hidden $@
+$(BUILD)/lib/liblatch.a: $(BUILD)/lib/obj/liblatch.o
+	@echo "  AR    $@"
+	@rm -f $@; ar rcs $@ $<
+$(BUILD)/lib/liblatch.so: $(BUILD)/lib/obj/liblatch.o
+	@echo "  LINK  $@"
+	@$(CC) $(FLAGS_rel) -shared $(filter -Wl%,$(LINK)) -Wl,-z,nodelete -Wl,-soname,liblatch.so.$(LATCH_ABI) $< \
+	  -lurcu -lpthread -o $@
+.PRECIOUS: $(BUILD)/lib/obj/%.o
+
+all: $(BINS_rel) $(LIBS_latch)
 all-asan: $(BINS_asan)
 all-tsan: $(BINS_tsan)
 
@@ -223,9 +243,21 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/latch
 	install -m 0755 $(filter-out %/civet-echo,$(BINS_rel)) $(DESTDIR)$(PREFIX)/bin
 	install -m 0644 README.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/latch
+	@$(MAKE) --no-print-directory install-liblatch
+
+# liblatch alone: headers without Latch's own table, both libraries, what pkg-config says of them.
+install-liblatch: $(LIBS_latch)
+	install -d $(DESTDIR)$(PREFIX)/include/latch $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 0644 $(filter-out %/classes.h,$(wildcard include/latch/*.h)) $(DESTDIR)$(PREFIX)/include/latch
+	install -m 0644 $(BUILD)/lib/liblatch.a $(DESTDIR)$(PREFIX)/lib
+	install -m 0755 $(BUILD)/lib/liblatch.so $(DESTDIR)$(PREFIX)/lib/liblatch.so.$(VERSION)
+	ln -sf liblatch.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/liblatch.so.$(LATCH_ABI)
+	ln -sf liblatch.so.$(LATCH_ABI) $(DESTDIR)$(PREFIX)/lib/liblatch.so
+	sed 's,@prefix@,$(PREFIX),; s,@version@,$(VERSION),' src/latch/liblatch.pc.in \
+	  >$(DESTDIR)$(PREFIX)/lib/pkgconfig/liblatch.pc
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: model peers fuzz fuzz-targets tidy lint unused all all-asan all-tsan run check check-full bench install tests-asan tests-tsan e2e-deps unit-asan unit-tsan unit-rel clean
+.PHONY: model peers fuzz fuzz-targets tidy lint unused all all-asan all-tsan run check check-full bench install install-liblatch tests-asan tests-tsan e2e-deps unit-asan unit-tsan unit-rel clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

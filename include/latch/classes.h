@@ -3,7 +3,7 @@
  * From it come the order that is checked at run time, the words for clang's -Wthread-safety, and the
  * names in reports. A class may be taken while another is held only where the table says so: give the
  * classes that may already be held with LATCH_UNDER(...), or LATCH_ALONE if none may be. Order is
- * transitive. A program of its own defines LATCH_CLASSES_HEADER to the name of its own table.
+ * transitive. Other programs that link liblatch have a table of their own: this one is not installed.
  */
 #pragma once
 

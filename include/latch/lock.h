@@ -18,57 +18,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifdef LATCH_CLASSES_HEADER
-#include LATCH_CLASSES_HEADER
-#else
-#include "latch/classes.h"
-#endif
+#include "latch/table.h" /* IWYU pragma: export */
 
-#if defined(__clang__)
-#define LATCH_TSA_(x) __attribute__((x))
-#else
-#define LATCH_TSA_(x)
-#endif
-#define LATCH_UNCHECKED_ LATCH_TSA_(no_thread_safety_analysis)
-
-/* ---- classes ---- */
-
-#define X(name, under) LATCH_CLASS_##name,
-enum latch_class { LATCH_CLASSES(X) LATCH_CLASS_COUNT };
-#undef X
-_Static_assert(LATCH_CLASS_COUNT <= 64, "a thread's classes are one 64-bit mask");
-
-/* A class is a phantom: the analysis follows it, no code ever touches it. */
-struct LATCH_TSA_(capability("lock class")) latch_class_token {
-        char unused;
-};
-
-#define LATCH_PICK_(a, b, c, d, e, f, name, ...) name
-#define LATCH_T1_(a)                             latch_class_##a
-#define LATCH_T2_(a, ...)                        latch_class_##a, LATCH_T1_(__VA_ARGS__)
-#define LATCH_T3_(a, ...)                        latch_class_##a, LATCH_T2_(__VA_ARGS__)
-#define LATCH_T4_(a, ...)                        latch_class_##a, LATCH_T3_(__VA_ARGS__)
-#define LATCH_T5_(a, ...)                        latch_class_##a, LATCH_T4_(__VA_ARGS__)
-#define LATCH_T6_(a, ...)                        latch_class_##a, LATCH_T5_(__VA_ARGS__)
-#define LATCH_TOKENS_(...)                                                                         \
-        LATCH_PICK_(__VA_ARGS__, LATCH_T6_, LATCH_T5_, LATCH_T4_, LATCH_T3_, LATCH_T2_,            \
-                    LATCH_T1_, )                                                                   \
-        (__VA_ARGS__)
-
-#define LATCH_ALONE
-#define LATCH_UNDER(...) LATCH_TSA_(acquired_after(LATCH_TOKENS_(__VA_ARGS__)))
-#define X(name, under)   extern struct latch_class_token *const latch_class_##name under;
-LATCH_CLASSES(X)
-#undef X
-#undef LATCH_ALONE
-#undef LATCH_UNDER
-
-/* Words for declarations. */
-#define LATCH_GUARDED_BY(name)  LATCH_TSA_(guarded_by(latch_class_##name))
-#define LATCH_MUST_HOLD(name)   LATCH_TSA_(requires_capability(latch_class_##name))
-#define LATCH_NEVER_UNDER(name) LATCH_TSA_(locks_excluded(latch_class_##name))
-
-const char *latch_class_name(enum latch_class class);
+#pragma GCC visibility push(default)
 
 /* ---- locks ---- */
 
@@ -123,6 +75,8 @@ void latch_cond_broadcast(struct latch_cond *c);
 
 /* Whether this thread holds this very lock, in any mode. */
 bool latch_holds_mutex(const struct latch_mutex *m);
+
+#pragma GCC visibility pop
 
 /* ---- guards ----
  *

@@ -8,6 +8,8 @@
 
 #include "latch/lock.h"
 
+#pragma GCC visibility push(default)
+
 void latch_mutex_done_(struct latch_mutex *m, const struct latch_site *site);
 void latch_rwlock_done_(struct latch_rwlock *l, const struct latch_site *site);
 void latch_mutex_take_(struct latch_mutex *m, const struct latch_site *site);
@@ -21,6 +23,8 @@ void latch_cond_wait_(struct latch_cond *c, struct latch_mutex *m, const struct 
 int latch_cond_wait_until_(struct latch_cond *c, struct latch_mutex *m, uint64_t mono_ns,
                            const struct latch_site *site) LATCH_TSA_(requires_capability(*m));
 void latch_blocking_(const char *what, const struct latch_site *site);
+
+#pragma GCC visibility pop
 
 #define LATCH_HERE_()                                                                              \
         ({                                                                                         \

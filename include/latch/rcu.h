@@ -14,6 +14,8 @@
 
 #include "latch/lock.h"
 
+#pragma GCC visibility push(default)
+
 struct LATCH_TSA_(capability("rcu")) latch_rcu {
         char unused;
 };
@@ -34,6 +36,8 @@ void latch_rcu_defer(struct latch_deferred *d, void (*fn)(struct latch_deferred 
 
 /* Waits until all that was deferred has run. No lock may be held, no read section open. */
 void latch_rcu_barrier(void);
+
+#pragma GCC visibility pop
 
 /* liburcu before 0.15 is opaque to ThreadSanitizer: tell it the order that we rely on. */
 #if defined(__SANITIZE_THREAD__)

@@ -30,6 +30,8 @@ struct latch_thread {
         struct latch_held held[LATCH_HELD_MAX];
 };
 
+#pragma GCC visibility push(default)
+
 /* Names the thread and registers it with RCU. Once a thread, before its first read section. */
 void latch_thread_begin(const char *name);
 
@@ -38,3 +40,5 @@ void latch_thread_end(void);
 
 /* The calling thread. Never NULL. */
 struct latch_thread *latch_thread_self(void);
+
+#pragma GCC visibility pop

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "base/macros.h"
 #include "latch/latch_private.h"
 
 /* A failure of pthread here is a broken promise of ours: there is nothing to go on with. */
@@ -96,10 +97,20 @@ static void before_wait(struct latch_mutex *m, const struct latch_site *site) {
         latch_track_drop(&m->head, site, LATCH_EXCLUSIVE);
 }
 
+/* A wait ends with m held however it ends: also when the thread is cancelled in it. */
+struct wait {
+        struct latch_mutex *m;
+        const struct latch_site *site;
+};
+
+static void after_wait(const struct wait *w) {
+        latch_track_take(&w->m->head, w->site, LATCH_EXCLUSIVE);
+}
+
 void latch_cond_wait_(struct latch_cond *c, struct latch_mutex *m, const struct latch_site *site) {
         before_wait(m, site);
+        _cleanup_(after_wait) _unused_ const struct wait wait = {m, site};
         must(pthread_cond_wait(&c->cond, &m->mutex));
-        latch_track_take(&m->head, site, LATCH_EXCLUSIVE);
 }
 
 int latch_cond_wait_until_(struct latch_cond *c, struct latch_mutex *m, uint64_t mono_ns,
@@ -108,8 +119,8 @@ int latch_cond_wait_until_(struct latch_cond *c, struct latch_mutex *m, uint64_t
                                  .tv_nsec = (long)(mono_ns % 1000000000)};
 
         before_wait(m, site);
+        _cleanup_(after_wait) _unused_ const struct wait wait = {m, site};
         int r = pthread_cond_timedwait(&c->cond, &m->mutex, &until);
-        latch_track_take(&m->head, site, LATCH_EXCLUSIVE);
         must(r == ETIMEDOUT ? 0 : r);
         return -r;
 }

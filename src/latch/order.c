@@ -1,60 +1,65 @@
-/* order.c - the declared order of classes, closed over transitivity at the first use. */
+/* order.c - the declared order of the program's classes, closed over transitivity at the first use. */
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "latch/latch_private.h"
 
-#define LATCH_ALONE      ""
-#define LATCH_UNDER(...) #__VA_ARGS__
-#define X(name, under)   {#name, under},
-static const struct {
-        const char *name;
-        const char *under; /* "a, b": the classes that may be held already */
-} classes[] = {LATCH_CLASSES(X)};
-#undef X
-
-static uint64_t under[LATCH_CLASS_COUNT]; /* fixed once `once` has run */
+static uint64_t under[LATCH_CLASSES_MAX]; /* fixed once `once` has run */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* A class token is never touched: the pointer exists for clang's analysis. */
-#define X(name, order) struct latch_class_token *const latch_class_##name = NULL;
-LATCH_CLASSES(X)
-#undef X
-
 static uint64_t bit_of(const char *name, size_t n) {
-        for (size_t i = 0; i < LATCH_CLASS_COUNT; i++)
-                if (strlen(classes[i].name) == n && strncmp(classes[i].name, name, n) == 0)
+        for (unsigned i = 0; i < latch_table.count; i++)
+                if (strlen(latch_table.classes[i].name) == n &&
+                    strncmp(latch_table.classes[i].name, name, n) == 0)
                         return UINT64_C(1) << i;
         fprintf(stderr, "latch: the table of classes names %.*s, which it does not have\n", (int)n,
                 name);
         __builtin_trap();
 }
 
-static uint64_t mask_of(const char *list) {
+/* "LATCH_UNDER(a, b)": the classes that may be held already. */
+static uint64_t mask_of(const char *order) {
+        static const char prefix[] = "LATCH_UNDER(";
         uint64_t mask = 0;
 
-        while (*list) {
-                size_t skip = strspn(list, ", "), n = strcspn(list + skip, ", ");
+        if (strcmp(order, "LATCH_ALONE") == 0)
+                return 0;
+        if (strncmp(order, prefix, strlen(prefix)) != 0) {
+                fprintf(stderr, "latch: the table of classes has %s for an order: %s\n", order,
+                        "write LATCH_ALONE or LATCH_UNDER(...) there");
+                __builtin_trap();
+        }
+        for (const char *at = order + strlen(prefix); *at;) {
+                size_t skip = strspn(at, ", )"), n = strcspn(at + skip, ", )");
                 if (n > 0)
-                        mask |= bit_of(list + skip, n);
-                list += skip + n;
+                        mask |= bit_of(at + skip, n);
+                at += skip + n;
         }
         return mask;
 }
 
+static void judge_table(void) {
+        if (latch_table.abi == LATCH_ABI && latch_table.count <= LATCH_CLASSES_MAX)
+                return;
+        fprintf(stderr, "latch: the program was compiled for version %u of liblatch, this is %d\n",
+                latch_table.abi, LATCH_ABI);
+        __builtin_trap();
+}
+
 /* Warshall's closure (JACM 9(1), 1962) over the masks. */
 static void close_order(void) {
-        for (size_t i = 0; i < LATCH_CLASS_COUNT; i++)
-                under[i] = mask_of(classes[i].under);
-        for (size_t k = 0; k < LATCH_CLASS_COUNT; k++)
-                for (size_t i = 0; i < LATCH_CLASS_COUNT; i++)
+        judge_table();
+        for (unsigned i = 0; i < latch_table.count; i++)
+                under[i] = mask_of(latch_table.classes[i].order);
+        for (unsigned k = 0; k < latch_table.count; k++)
+                for (unsigned i = 0; i < latch_table.count; i++)
                         if (under[i] >> k & 1)
                                 under[i] |= under[k];
-        for (size_t i = 0; i < LATCH_CLASS_COUNT; i++)
+        for (unsigned i = 0; i < latch_table.count; i++)
                 if (under[i] >> i & 1) {
                         fprintf(stderr, "latch: the declared order of %s is a circle\n",
-                                classes[i].name);
+                                latch_table.classes[i].name);
                         __builtin_trap();
                 }
 }
@@ -65,5 +70,5 @@ uint64_t latch_order_under(enum latch_class class) {
 }
 
 const char *latch_class_name(enum latch_class class) {
-        return (unsigned)class < LATCH_CLASS_COUNT ? classes[class].name : "unknown";
+        return (unsigned)class < latch_table.count ? latch_table.classes[class].name : "unknown";
 }

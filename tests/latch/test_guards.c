@@ -1,6 +1,7 @@
 /* Unit tests for include/latch/lock.h: guards let go however a scope ends; readers share; waiting. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +19,8 @@
 
 static struct latch_mutex outer, inner;
 static struct latch_rwlock table;
+static struct latch_cond cond;
+static bool waiting LATCH_GUARDED_BY(inner);
 
 static void *take_once(void *arg) {
         struct latch_mutex *m = arg;
@@ -120,6 +123,38 @@ static void test_thread_exit_lets_go(void **state) {
         assert_free(&inner);
 }
 
+static void *wait_inside(void *arg) {
+        (void)arg;
+        LATCH_WITH_READ(beside, &table)
+                pthread_testcancel();
+        LATCH_WITH(inner, &inner) {
+                waiting = true;
+                for (;;)
+                        latch_cond_wait(&cond, &inner); /* where it is cancelled */
+        }
+        return NULL;
+}
+
+static bool is_waiting(void) {
+        LATCH_GUARD(inner, &inner); /* free again: the other has let it go to wait */
+        return waiting;
+}
+
+static void test_cancellation_lets_go(void **state) {
+        uint64_t until = clock_mono_ns() + 20 * SECOND_NS;
+        void *result = NULL;
+        pthread_t t;
+
+        (void)state;
+        assert_int_equal(pthread_create(&t, NULL, wait_inside, NULL), 0);
+        while (!is_waiting() && clock_mono_ns() < until)
+                sched_yield();
+        assert_int_equal(pthread_cancel(t), 0);
+        assert_int_equal(pthread_join(t, &result), 0);
+        assert_true(result == PTHREAD_CANCELED);
+        assert_free(&inner);
+}
+
 /* ---- readers and writers ---- */
 
 static pthread_barrier_t meeting;
@@ -179,7 +214,6 @@ static void test_writers_are_alone(void **state) {
 
 /* ---- conditions ---- */
 
-static struct latch_cond cond;
 static bool raised LATCH_GUARDED_BY(inner);
 
 static void test_a_wait_ends_at_its_deadline(void **state) {
@@ -261,6 +295,7 @@ int main(void) {
                 cmocka_unit_test(test_goto_lets_go),
                 cmocka_unit_test(test_scope_end_lets_go),
                 cmocka_unit_test(test_thread_exit_lets_go),
+                cmocka_unit_test(test_cancellation_lets_go),
                 cmocka_unit_test(test_readers_share),
                 cmocka_unit_test(test_writers_are_alone),
                 cmocka_unit_test(test_a_wait_ends_at_its_deadline),
