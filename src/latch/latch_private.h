@@ -38,3 +38,16 @@ void latch_track_done(struct latch_head *h, const struct latch_site *site, unsig
 
 /* The classes that may be held while `class` is taken, as a mask; transitive. */
 uint64_t latch_order_under(enum latch_class class);
+
+/* Who took a lock of one class while holding one of another, the first time that anybody did. */
+struct latch_witness {
+        char thread[16];
+        pid_t tid;
+        const struct latch_site *held_at, *taken_at;
+};
+
+/* self is about to take a lock of that class. */
+void latch_witness_note(const struct latch_thread *self, enum latch_class class,
+                        const struct latch_site *site);
+/* NULL: it was never seen. */
+const struct latch_witness *latch_witness_of(enum latch_class taken, enum latch_class held);

@@ -55,6 +55,26 @@ static void print_held(const struct latch_thread *self) {
         }
 }
 
+/* What stands against the order in which this thread takes `lock`. */
+static void print_order(const struct latch_thread *self, const struct latch_head *lock) {
+        uint64_t wrong = self->held_mask & ~latch_order_under(lock->class);
+        enum latch_class held = (enum latch_class)__builtin_ctzll(wrong);
+        const struct latch_witness *w = latch_witness_of(held, lock->class);
+        const char *ours = latch_class_name(lock->class), *other = latch_class_name(held);
+
+        if (w) {
+                fprintf(stderr, "  %-10s %s (tid %d) took %s at %s:%d (%s)\n", "before", w->thread,
+                        (int)w->tid, other, w->taken_at->file, w->taken_at->line,
+                        w->taken_at->func);
+                fprintf(stderr, "  %-10s while it held %s, taken at %s:%d (%s)\n", "", ours,
+                        w->held_at->file, w->held_at->line, w->held_at->func);
+        }
+        if (latch_order_under(held) >> lock->class & 1)
+                fprintf(stderr, "  %-10s %s may be taken under %s\n", "table", other, ours);
+        else
+                fprintf(stderr, "  %-10s no order of %s and %s\n", "table", ours, other);
+}
+
 void latch_report(enum latch_violation what, const struct latch_head *lock,
                   const struct latch_site *site, const char *detail) {
         const struct latch_thread *self = latch_thread_self();
@@ -66,6 +86,8 @@ void latch_report(enum latch_violation what, const struct latch_head *lock,
         if (lock)
                 print_lock(lock);
         print_held(self);
+        if (what == LATCH_INVERSION)
+                print_order(self, lock);
         fflush(stderr);
         funlockfile(stderr);
         abort();

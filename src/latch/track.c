@@ -49,6 +49,7 @@ void latch_track_want(struct latch_head *h, const struct latch_site *site) {
                 latch_report(LATCH_INVERSION, h, site, NULL);
         if (self->held_count == LATCH_HELD_MAX)
                 latch_report(LATCH_TOO_MANY, h, site, NULL);
+        latch_witness_note(self, h->class, site);
 }
 
 void latch_track_take(struct latch_head *h, const struct latch_site *site, enum latch_mode mode) {

@@ -106,10 +106,36 @@ static void plant_inversion(void) LATCH_UNCHECKED_ {
         MARK(1), TAKE(&outer);
 }
 
+static void *take_inner_under_outer(void *arg) LATCH_UNCHECKED_ {
+        (void)arg;
+        latch_thread_begin("orderly");
+        TAKE(&other_outer), MARK(2);
+        TAKE(&inner), MARK(3);
+        DROP(&inner);
+        DROP(&other_outer);
+        return NULL;
+}
+
+/* The other thread is gone, and had other locks of these classes. */
+static void plant_inversion_of_what_was_seen(void) LATCH_UNCHECKED_ {
+        pthread_t t;
+
+        assert_int_equal(pthread_create(&t, NULL, take_inner_under_outer, NULL), 0);
+        pthread_join(t, NULL);
+        LATCH_GUARD(inner, &inner);
+        MARK_ABOVE(0);
+        MARK(1), TAKE(&outer);
+}
+
 static void plant_inversion_against_a_reader(void) LATCH_UNCHECKED_ {
         LATCH_GUARD_READ(beside, &table);
         MARK_ABOVE(0);
         MARK(1), TAKE(&middle);
+}
+
+static void plant_inversion_of_no_order(void) LATCH_UNCHECKED_ {
+        LATCH_GUARD(inner, &inner);
+        latch_read_take_(&table, LATCH_HERE_());
 }
 
 static void plant_same_class(void) LATCH_UNCHECKED_ {
@@ -251,6 +277,14 @@ static const struct violation {
          {"latch: inversion", "thread     culprit", "at         {L1} (plant_inversion)",
           "class      outer", "owner      none", "held       inner at 0x",
           ", taken at {L0} (plant_inversion)"}},
+        {PLANTED(plant_inversion_of_what_was_seen),
+         {"latch: inversion", "at         {L1} (plant_inv", "class      outer",
+          "before     orderly (tid ", ") took inner at {L3} (take_inner_under_outer)",
+          "while it held outer, taken at {L2} (take_inner_under_outer)",
+          "table      inner may be taken under outer"}},
+        {PLANTED(plant_inversion_of_no_order),
+         {"latch: inversion", "class      beside", "held       inner at 0x",
+          "table      no order of beside and inner"}},
         {PLANTED(plant_inversion_against_a_reader),
          {"latch: inversion", "at         {L1} (plant_inv", "class      middle",
           "held       beside (read) at 0x", ", taken at {L0} (plant_inversion_against_a_reader)"}},

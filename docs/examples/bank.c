@@ -1,0 +1,107 @@
+/* bank.c - a small program on liblatch, with a bug to choose. liblatch reports it and ends the program.
+ *
+ *     cc -I. -DLATCH_CLASSES_HEADER='"bank_classes.h"' bank.c $(pkg-config --cflags --libs liblatch) -o bank
+ *     ./bank inversion | blocking | closed | none
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <latch/lock.h>
+#include <latch/thread.h>
+
+LATCH_DEFINE_CLASSES;
+
+static struct latch_mutex ledger, account;
+static long total LATCH_GUARDED_BY(ledger);
+static long balance LATCH_GUARDED_BY(account);
+static pthread_barrier_t meeting;
+
+static void *deposit(void *arg) {
+        (void)arg;
+        latch_thread_begin("teller");
+        LATCH_WITH(ledger, &ledger) {
+                total += 10;
+                LATCH_WITH(account, &account)
+                        balance += 10;
+        }
+        latch_thread_end();
+        return NULL;
+}
+
+/* The bug: account first. Both threads never run at once, so nothing ever hangs here; one day it would. */
+static void *audit(void *arg) {
+        (void)arg;
+        latch_thread_begin("auditor");
+        LATCH_WITH(account, &account) {
+                LATCH_WITH(ledger, &ledger)
+                        printf("%ld of %ld\n", balance, total);
+        }
+        latch_thread_end();
+        return NULL;
+}
+
+static void write_down(const char *text) {
+        latch_blocking("writing the journal"); /* the disk may take its time */
+        if (write(STDOUT_FILENO, text, strlen(text)) < 0)
+                perror("write");
+}
+
+/* The bug: everybody who wants the account waits for the disk. */
+static void *withdraw(void *arg) {
+        (void)arg;
+        latch_thread_begin("teller");
+        LATCH_WITH(account, &account) {
+                balance -= 10;
+                write_down("10 withdrawn\n");
+        }
+        latch_thread_end();
+        return NULL;
+}
+
+static void *count(void *arg) {
+        (void)arg;
+        latch_thread_begin("counter");
+        LATCH_WITH(account, &account) {
+                pthread_barrier_wait(&meeting);
+                for (;;) /* it is a large account */
+                        pause();
+        }
+        return NULL;
+}
+
+static void run(void *(*work)(void *)) {
+        pthread_t t;
+
+        if (pthread_create(&t, NULL, work, NULL) == 0)
+                pthread_join(t, NULL);
+}
+
+/* The bug: the account goes while somebody counts it. */
+static void close_account(void) {
+        pthread_t t;
+
+        pthread_barrier_init(&meeting, NULL, 2);
+        if (pthread_create(&t, NULL, count, NULL) != 0)
+                return;
+        pthread_barrier_wait(&meeting);
+        latch_mutex_done(&account);
+}
+
+int main(int argc, char **argv) {
+        const char *bug = argc > 1 ? argv[1] : "none";
+
+        latch_mutex_init(&ledger, LATCH_CLASS_ledger);
+        latch_mutex_init(&account, LATCH_CLASS_account);
+        run(deposit);
+        if (strcmp(bug, "inversion") == 0)
+                run(audit);
+        else if (strcmp(bug, "blocking") == 0)
+                run(withdraw);
+        else if (strcmp(bug, "closed") == 0)
+                close_account();
+        latch_mutex_done(&account);
+        latch_mutex_done(&ledger);
+        return 0;
+}
