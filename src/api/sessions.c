@@ -363,11 +363,11 @@ static int do_close(struct rpc_request *r, json_t **ret) {
 /* ---- list ---- */
 
 static json_t *info_json(const struct session_info *s) {
-        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:i, s:i, s:i}", "session",
+        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s?, s:f, s:i, s:i, s:i}", "session",
                          s->id, "kind", kinds[s->kind], "owner", s->owner, "title", s->title,
-                         "name", s->name, "state", s->state, "path", s->path, "started",
-                         (double)s->started_ms / 1000.0, "viewers", (int)s->viewers, "cols",
-                         (int)s->cols, "rows", (int)s->rows);
+                         "name", s->name, "state", s->state, "path", s->path, "cwd",
+                         s->cwd[0] ? s->cwd : NULL, "started", (double)s->started_ms / 1000.0,
+                         "viewers", (int)s->viewers, "cols", (int)s->cols, "rows", (int)s->rows);
 }
 
 static int do_list(struct rpc_request *r, json_t **ret) {

@@ -9,7 +9,9 @@
 #define RETRY_MS  20u
 #define WARN_MS   60000u /* before an unused session ends; of a shorter time the half */
 #define ACK_MS    10u
-#define TITLE_MS  200u /* between two that are said */
+#define TITLE_MS  200u  /* between two that are said */
+#define CWD_MS    1000u /* between two looks */
+#define SETTLE_MS 100u  /* for a shell to do what it was told, before the first */
 
 static uint64_t after(uint64_t ms) {
         return ms > 0 ? clock_mono_ms() + ms : 0;
@@ -33,13 +35,21 @@ void hold_clocks_started(struct hold *h) {
         start_idle(h);
 }
 
+static void look_soon(struct hold *h) {
+        uint64_t soon = clock_mono_ms() + SETTLE_MS;
+
+        h->clocks.cwd_at = MAX(soon, h->looked_ms + CWD_MS);
+}
+
 void hold_clocks_active(struct hold *h) {
         if (h->clocks.idle_at)
                 start_idle(h);
+        if (h->setup->tty && !h->clocks.cwd_at && h->stage == STAGE_RUNNING)
+                look_soon(h);
 }
 
 void hold_clocks_end(struct hold *h) {
-        h->clocks.wall_at = h->clocks.idle_at = h->clocks.warn_at = 0;
+        h->clocks.wall_at = h->clocks.idle_at = h->clocks.warn_at = h->clocks.cwd_at = 0;
 }
 
 void hold_clocks_lost(struct hold *h) {
@@ -85,9 +95,9 @@ void hold_clocks_wrote(struct hold *h) {
 
 /* Not set counts as never. */
 static uint64_t first(const struct hold_clocks *c) {
-        const uint64_t all[] = {c->wall_at,  c->idle_at,  c->start_at, c->kill_at,
-                                c->force_at, c->grace_at, c->retry_at, c->linger_at,
-                                c->again_at, c->warn_at,  c->ack_at,   c->title_at};
+        const uint64_t all[] = {c->wall_at,  c->idle_at,  c->start_at,  c->kill_at,  c->force_at,
+                                c->grace_at, c->retry_at, c->linger_at, c->again_at, c->warn_at,
+                                c->ack_at,   c->title_at, c->cwd_at};
         uint64_t at = UINT64_MAX;
 
         for (size_t i = 0; i < ELEMENTS(all); i++)
@@ -142,6 +152,10 @@ void hold_clocks_run(struct hold *h) {
         (void)passed(&c->retry_at, now); /* the next turn tries again */
         (void)passed(&c->ack_at, now);   /* it waits for room only */
         (void)passed(&c->title_at, now);
+        if (passed(&c->cwd_at, now)) {
+                h->looked_ms = now;
+                hold_cwd_look(h);
+        }
         if (passed(&c->grace_at, now)) {
                 c->grace_over = true;
                 h->gated = false;

@@ -152,6 +152,7 @@ void hold_conn_open(struct hold *h, int fd) {
         h->conn.resized_due = false;
         h->conn.expires_due = h->clocks.warned;
         h->conn.title_due = h->title.text[0] != '\0';
+        h->conn.cwd_due = h->cwd[0] != '\0';
         if (fd_set_nonblock(fd, true) < 0 || hold_watch(h, fd, EVENT_CONN, EPOLLIN) < 0)
                 lose(h);
 }
@@ -262,6 +263,13 @@ static int say_title(struct hold *h) {
         return say(h, &m, sizeof m, NULL, 0);
 }
 
+static int say_cwd(struct hold *h) {
+        struct hold_cwd m = {.head.type = HOLD_CWD};
+
+        memcpy(m.path, h->cwd, strlen(h->cwd));
+        return say(h, &m, sizeof m, NULL, 0);
+}
+
 /* The refusal first: whoever is refused for want of room waits for the acknowledgement. */
 static int say_input(struct hold *h, struct input_key *k, bool ack_waits) {
         int r = 0;
@@ -365,6 +373,7 @@ void hold_conn_write(struct hold *h) {
             say_if(h, &c->expires_due, say_expires) == 0 && say_inputs(h) == 0 &&
             say_answers(h) == 0 && say_snapshots(h) == 0) {
                 (void)say_if(h, &c->title_due, say_title);
+                (void)say_if(h, &c->cwd_due, say_cwd);
                 (void)say_if(h, &c->exit_due, say_exit);
         }
 }

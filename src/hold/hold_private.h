@@ -91,7 +91,7 @@ struct hold_conn {
         int fd; /* -1: latchd is away */
         bool readable, writable;
         bool hello_due, word_due, exit_due, resized_due, expires_due; /* word: STARTED or FAILED */
-        bool title_due;
+        bool title_due, cwd_due;
         struct hold_mark answers[ANSWERS_MAX]; /* to queries, oldest first */
         unsigned answers_n;
         uint64_t snapshots[SNAPSHOTS_MAX]; /* the tags of those who asked, oldest first */
@@ -100,7 +100,7 @@ struct hold_conn {
 
 struct hold_clocks { /* monotonic ms; 0: not set */
         uint64_t wall_at, idle_at, start_at, kill_at, force_at, grace_at, retry_at, linger_at,
-                again_at, warn_at, title_at;
+                again_at, warn_at, title_at, cwd_at;
         bool warned; /* that it is unused, and ends soon */
         /* Till then acknowledgements of input may wait for output to go with; 0: no longer. */
         uint64_t ack_at;
@@ -121,7 +121,9 @@ struct hold {
         struct hold_input_state input;
         struct hold_screen screen;
         struct title title;
-        uint64_t titled_ms; /* when it was said last */
+        uint64_t titled_ms;         /* when it was said last */
+        char cwd[HOLD_CWD_MAX + 1]; /* as struct hold_cwd has it */
+        uint64_t looked_ms;         /* when it was looked for last */
         struct hold_conn conn;
         struct hold_clocks clocks;
         uint64_t started_real_ms, started_ms, ended_ms;
@@ -167,6 +169,9 @@ void hold_screen_spare(struct hold *h, size_t want);
 void hold_screen_resize(struct hold *h); /* before the program hears of h->cols, h->rows */
 /* The picture in a sealed memfd, and where output goes on. 0 or -errno. */
 _must_use_ int hold_screen_snapshot(struct hold *h, int *ret_fd, uint64_t *ret_offset);
+
+/* ---- hold_cwd.c ---- */
+void hold_cwd_look(struct hold *h); /* what has changed is due */
 
 /* ---- hold_input.c ---- */
 void hold_input_take(struct hold *h, const struct hold_input *m, const char *bytes, size_t n);

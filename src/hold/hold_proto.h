@@ -21,6 +21,9 @@
  * The title: since version 3 the holder of a terminal says what its program calls it (HOLD_TITLE), whenever that is another,
  * and on each connection, if there is one; five times a second at most.
  *
+ * The folder: since version 4 the holder of a terminal says where the program in its foreground is (HOLD_CWD), like the title.
+ * It looks once a second at most, and only while there is input or output.
+ *
  * Each side checks the other as if it were hostile: sizes, types, ranges, descriptors.
  */
 #pragma once
@@ -30,13 +33,14 @@
 #include "base/random.h"
 #include "vt/title.h"
 
-#define HOLD_VERSION      3u
+#define HOLD_VERSION      4u
 #define HOLD_VERSION_MIN  1u          /* the oldest that latchd speaks to */
 #define HOLD_SNAPSHOTS    2u          /* the first that draws its screen */
 #define HOLD_INPUT_MAX    (32u << 10) /* bytes of input in a message */
 #define HOLD_KEY_BYTES    16u         /* of a client key: a hash of user and key, made by latchd */
 #define HOLD_MESSAGE_MAX  (HOLD_INPUT_MAX + 128u)
 #define HOLD_SNAPSHOT_MAX (4u << 20) /* bytes of a snapshot */
+#define HOLD_CWD_MAX      1024u      /* bytes of a folder's path; a longer one is not told */
 
 enum hold_type {
         /* latchd to holder */
@@ -64,6 +68,7 @@ enum hold_type {
         HOLD_NO_SNAPSHOT, /* struct hold_mark, code: errno */
         HOLD_EXPIRES, /* struct hold_mark, offset: unused for so long that it ends in so many ms; 0: used again */
         HOLD_TITLE, /* struct hold_title: as the program says, or "" */
+        HOLD_CWD,   /* struct hold_cwd: where the program is, or "": outside of the workspace */
 };
 
 struct hold_head {
@@ -120,6 +125,11 @@ struct hold_hello {
 struct hold_title {
         struct hold_head head;
         char text[TITLE_BYTES + 8]; /* as in vt/title.h, then zeros */
+};
+
+struct hold_cwd {
+        struct hold_head head;
+        char path[HOLD_CWD_MAX + 8]; /* in the workspace, as on the disk: "home/x"; then zeros */
 };
 
 struct hold_failed {

@@ -11,8 +11,8 @@
 #include "session/session.h"
 #include "store/datadir.h"
 
-/* Of what one answer may have: an entry is at most 27 KiB, every byte of its path escaped. */
-#define LIST_BYTES (DATADIR_MESSAGE_MAX - (30u << 10))
+/* Of what one answer may have: an entry is at most 33 KiB, every byte of its paths escaped. */
+#define LIST_BYTES (DATADIR_MESSAGE_MAX - (36u << 10))
 
 static json_t *refuse(int error) {
         switch (error) {
@@ -36,10 +36,10 @@ static json_t *info_json(const struct session_info *s) {
         static const char *const kinds[] = {
                 [SESSION_RUN] = "run", [SESSION_SHELL] = "shell", [SESSION_REPL] = "repl"};
 
-        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:I}", "owner", s->owner, "session",
-                         s->id, "kind", kinds[s->kind], "state", s->state, "title", s->title,
-                         "path", s->path, "viewers", (int)s->viewers, "started_ms",
-                         (json_int_t)s->started_ms);
+        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:I}", "owner", s->owner,
+                         "session", s->id, "kind", kinds[s->kind], "state", s->state, "title",
+                         s->title, "path", s->path, "cwd", s->cwd, "viewers", (int)s->viewers,
+                         "started_ms", (json_int_t)s->started_ms);
 }
 
 /* Behind the one that was told last: the list is by start, then by id. */

@@ -144,17 +144,6 @@ static int hear_expires(struct session *s, const struct hold_mark *m) {
         return 0;
 }
 
-static int hear_title(struct session *s, const struct hold_title *m) {
-        size_t n = strnlen(m->text, sizeof m->text);
-
-        if (!s->about.tty || !title_valid(m->text, n))
-                return -EPROTO;
-        LATCH_GUARD(session, &s->lock);
-        memcpy(s->title, m->text, n);
-        s->title[n] = '\0';
-        return 0;
-}
-
 static int hear_resized(struct session *s, const struct hold_resize *m) {
         struct crowd c = {.n = 0};
 
@@ -264,7 +253,8 @@ static int hear_running(struct session *s, struct holder_message *m) {
         case HOLD_NO_SNAPSHOT: return hear_answer(s, HOLD_ASK_SNAPSHOT, m);
         case HOLD_RESIZED: return hear_resized(s, &m->u.resize);
         case HOLD_EXPIRES: return hear_expires(s, &m->u.mark);
-        case HOLD_TITLE: return hear_title(s, &m->u.title);
+        case HOLD_TITLE: return session_hear_title(s, &m->u.title);
+        case HOLD_CWD: return session_hear_cwd(s, &m->u.cwd);
         case HOLD_EXIT: return hear_exit(s, &m->u.exit);
         default: return -EPROTO;
         }
@@ -283,6 +273,7 @@ static int hear_ended(struct session *s, struct holder_message *m) {
         case HOLD_RESIZED:
         case HOLD_EXPIRES:
         case HOLD_TITLE:
+        case HOLD_CWD:
         case HOLD_FAILED:
         case HOLD_EXIT: return 0;
         default: return -EPROTO;

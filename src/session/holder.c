@@ -26,6 +26,7 @@ static const struct shape {
         {HOLD_NO_SNAPSHOT, sizeof(struct hold_mark), 0},
         {HOLD_EXPIRES, sizeof(struct hold_mark), 0},
         {HOLD_TITLE, sizeof(struct hold_title), 0},
+        {HOLD_CWD, sizeof(struct hold_cwd), 0},
 };
 
 static const struct shape *shape_of(uint32_t type) {

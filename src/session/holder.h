@@ -21,6 +21,7 @@ struct holder_message {
                 struct hold_exit exit;
                 struct hold_resize resize;
                 struct hold_title title;
+                struct hold_cwd cwd;
         } u;
         int fds[HOLDER_FDS]; /* owned; -1 where there is none */
 };

@@ -63,11 +63,14 @@ void session_describe(const struct session *s, struct store_session *ret) {
 void session_reclaim(struct registry_item *item) {
         struct session *s = CONTAINER_OF(item, struct session, item);
         int init_fd = -1;
+        char *cwd = NULL;
 
         LATCH_WITH(session, &s->lock) {
                 CHECK(s->viewer_count == 0 && !s->lease && !s->watched && !s->job_queued);
                 init_fd = s->init_fd;
+                cwd = s->cwd;
         }
+        free(cwd);
         ring_reader_free(s->ring);
         fd_close(s->holder_fd);
         fd_close(s->wake_fd);

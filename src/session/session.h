@@ -150,13 +150,15 @@ _must_use_ int session_stop(struct session *s); /* 0, also if it has ended; -EAG
 _must_use_ int session_close(struct session *s);
 
 /* ---- list ---- */
+#define SESSION_CWD_MAX 1024u /* bytes; a longer one is not said */
 struct session_info {
         char id[RANDOM_ID_CHARS + 1];
         char owner[USER_NAME_MAX + 1];
         enum session_kind kind;
         const char *state;                      /* starting, running, ended */
         char title[257], name[257], path[4097]; /* name: as it was opened */
-        uint64_t started_ms;                    /* real time */
+        char cwd[SESSION_CWD_MAX + 1]; /* where its program is, or was at last; "": not said */
+        uint64_t started_ms;           /* real time */
         unsigned viewers, cols, rows;
 };
 /* Those of this account, or of everybody (NULL); the oldest first. 0, -ENOMEM; free(*ret). */

@@ -101,6 +101,7 @@ struct session {
                 session); /* bits 1 << enum hold_type that found no room; GATE: the seat */
 
         char title[TITLE_BYTES + 1] LATCH_GUARDED_BY(session); /* as its program says, or "" */
+        char *cwd LATCH_GUARDED_BY(session); /* where that is, or was at last; NULL: elsewhere */
         uint16_t cols LATCH_GUARDED_BY(session);
         uint16_t rows LATCH_GUARDED_BY(session);
         uint64_t sized LATCH_GUARDED_BY(session);   /* how many HOLD_RESIZED came */
@@ -220,6 +221,10 @@ int session_hear(struct session *s, struct holder_message *m);
 int session_hear_started(struct session *s, struct holder_message *m);
 _must_use_ int session_watch(struct session *s); /* 0, -errno */
 void session_unwatch(struct session *s);
+
+/* ---- told.c: what its holder tells of the program. 0, -EPROTO ---- */
+int session_hear_title(struct session *s, const struct hold_title *m);
+int session_hear_cwd(struct session *s, const struct hold_cwd *m);
 
 /* ---- said.c: what is said to its holder ---- */
 /* STOP or FORGET, as holder_tell; what finds no room is owed and sent by sessions_tick. */

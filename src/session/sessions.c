@@ -199,6 +199,7 @@ static void describe(struct session *s, struct session_info *ret) {
         /* Where no program is left, the session is what it was opened as. */
         bool says = s->title[0] && s->state == SESSION_RUNNING;
         CHECK(str_copy(ret->title, sizeof ret->title, says ? s->title : s->about.title) == 0);
+        CHECK(str_copy(ret->cwd, sizeof ret->cwd, s->cwd ? s->cwd : "") == 0);
         ret->state = session_state_word(s->state);
         ret->viewers = (unsigned)s->viewer_count;
         ret->cols = s->cols;

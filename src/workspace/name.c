@@ -1,4 +1,5 @@
 /* The contract is in workspace.h: names on the wire and on the disk. */
+#include <errno.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -48,17 +49,33 @@ static void encode_next(const char *name, size_t n, char to[ESCAPE_CHARS], size_
         memcpy(to, (char[]){'\\', 'x', digits[byte >> 4], digits[byte & 15]}, ESCAPE_CHARS);
 }
 
-void workspace_name_wire(const char *name, char to[WORKSPACE_NAME_MAX]) {
+/* Parts of a path may be encoded together: no character and no escape has a '/' in it. */
+static int encode(const char *name, char *to, size_t size) {
         size_t n = strlen(name), at = 0, out = 0;
 
-        while (at < n && out + ESCAPE_CHARS < WORKSPACE_NAME_MAX) {
+        while (at < n) {
+                char form[ESCAPE_CHARS];
                 size_t used, made;
 
-                encode_next(name + at, n - at, to + out, &used, &made);
+                encode_next(name + at, n - at, form, &used, &made);
+                if (made >= size - out)
+                        break;
+                memcpy(to + out, form, made);
                 at += used;
                 out += made;
         }
         to[out] = '\0';
+        return at < n ? -ENAMETOOLONG : 0;
+}
+
+void workspace_name_wire(const char *name, char to[WORKSPACE_NAME_MAX]) {
+        (void)encode(name, to, WORKSPACE_NAME_MAX);
+}
+
+int workspace_path_wire(const char *path, char *to, size_t size) {
+        int r = encode(path, to, size);
+
+        return r < 0 ? r : workspace_path_check(to, strlen(to));
 }
 
 static bool is_form_of(const char *wire, size_t n, const char *raw, size_t raw_n) {

@@ -65,6 +65,8 @@ _must_use_ int workspace_path_check(const char *path, size_t n);
  * read as the beginning of that (\x5C). Each name has one form on the wire, each form at most one name:
  * what is escaped without need is no path. No escape stands for '/', '.' or NUL. */
 void workspace_name_wire(const char *name, char to[WORKSPACE_NAME_MAX]);
+/* The same for a path. 0; -ENAMETOOLONG: its form and the NUL are more than size; -EINVAL: it is none. */
+_must_use_ int workspace_path_wire(const char *path, char *to, size_t size);
 /* A path of the wire as it is on the disk. 0, -EINVAL. */
 _must_use_ int workspace_path_raw(const char *path, size_t n, char to[WORKSPACE_PATH_MAX + 1]);
 

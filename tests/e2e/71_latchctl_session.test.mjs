@@ -133,6 +133,29 @@ test('what cannot be done is said', async () => {
   assert.match(many.stderr, /b: one word too many/);
 });
 
+test('where a shell is: told in the wire\'s words, by the next server too, and nothing of what lies elsewhere', async () => {
+  const one = await a.openSession(shell);
+  one.input('mkdir "in here"; cd "in here"\r');
+  const is = (c, cwd) => until(async () => {
+    const s = (await c.request('session.list', {})).find((l) => l.session === one.session);
+    return s.cwd === cwd;
+  }, { what: cwd });
+  await is(a, 'home/in here');
+  assert.equal((await rows()).find((r) => r[1] === one.session)[8], 'home/in here');
+  await server.kill9();
+  await server.restart();
+  const c = await server.client(ann);
+  await is(c, 'home/in here');
+  const two = await c.openSession({ ...shell, cwd: 'home/in here' });
+  two.input('pwd\r');
+  await two.waitText('/work/home/in here');
+  const again = await c.attach(one.session);
+  again.input('cd /usr; rmdir ~/in*\r');
+  await is(c, null);
+  for (const ch of [one, two])
+    await c.request('session.close', { session: ch.session });
+});
+
 test('without a server there are none', async () => {
   const s = new Server();
   s.status = { code: null };

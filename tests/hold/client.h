@@ -245,6 +245,8 @@ struct client {
         uint64_t expires_ms;
         char title[TITLE_BYTES + 8];
         unsigned titles;
+        char cwd[HOLD_CWD_MAX + 8];
+        unsigned cwds;
 };
 
 _unused_ static void make_spec(struct spawn_spec *s, enum spawn_kind kind, bool tty) {
@@ -387,6 +389,11 @@ _unused_ static void client_hear(struct client *c) {
         case HOLD_TITLE:
                 memcpy(c->title, ((struct hold_title *)m)->text, sizeof c->title);
                 c->titles++;
+                break;
+        case HOLD_CWD:
+                assert_int_equal(k, sizeof(struct hold_cwd));
+                memcpy(c->cwd, ((struct hold_cwd *)m)->path, sizeof c->cwd);
+                c->cwds++;
                 break;
         case HOLD_EXPIRES:
                 c->expires_ms = ((struct hold_mark *)m)->offset;

@@ -95,6 +95,37 @@ static void test_its_title_is_told(void **state) {
         client_end(&c);
 }
 
+static bool is_in(const struct client *c, const char *folder) {
+        return c->cwds > 0 && str_eq(c->cwd, folder);
+}
+
+/* Of a shell that moves about: not each step, but always the last; to who comes; and nothing of what is elsewhere. */
+static void test_its_folder_is_told(void **state) {
+        static const char steps[] =
+                "for i in 1 2 3 4 5 6 7 8 9; do mkdir $i; cd $i; echo; sleep 0.03; done;"
+                " mkdir $'\\xff (deleted)'; cd *\n";
+        static const char last[] = "home/1/2/3/4/5/6/7/8/9/\xff (deleted)";
+        struct spawn_spec s;
+        struct client c;
+        uint64_t n = sizeof steps - 1;
+
+        (void)state;
+        make_spec(&s, SPAWN_SHELL, true);
+        assert_int_equal(open_session(&s, NULL, NULL, 0, &c), 0);
+        client_until(&c, is_in(&c, "home"));
+        uint64_t started_ms = clock_mono_ms();
+        client_input(&c, 'a', 0, steps, n);
+        client_until(&c, is_in(&c, last));
+        assert_in_range(c.cwds, 2, 2 + (clock_mono_ms() - started_ms) / 1000);
+        c.cwds = 0;
+        client_lose(&c);
+        assert_int_equal(client_return(&c), 0);
+        client_until(&c, is_in(&c, last));
+        client_input(&c, 'a', n, "rmdir ../*\n", 11);
+        client_until(&c, is_in(&c, ""));
+        client_end(&c);
+}
+
 static int run(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_it_is_drawn_when_it_is_asked_for),
@@ -102,6 +133,7 @@ static int run(void) {
                 cmocka_unit_test(test_it_has_the_size_that_the_program_had),
                 cmocka_unit_test(test_who_ended_is_drawn_and_pipes_are_not),
                 cmocka_unit_test(test_its_title_is_told),
+                cmocka_unit_test(test_its_folder_is_told),
         };
         return cmocka_run_group_tests_name("screen", tests, world_setup, world_teardown);
 }

@@ -196,6 +196,63 @@ static void test_what_it_says_of_its_title_is_judged(void **state) {
         assert_false(believed(false, &good[1], sizeof good[1]));
 }
 
+static struct hold_cwd cwd(const char *path, char behind) {
+        struct hold_cwd m = {.head.type = HOLD_CWD};
+
+        memset(m.path, behind, sizeof m.path);
+        memcpy(m.path, path, strlen(path) + (behind == '\0'));
+        return m;
+}
+
+static bool is_in(const struct holder_double *h, const char *folder) {
+        struct session_info *list;
+        size_t n;
+        bool found = false;
+
+        assert_int_equal(sessions_list(world.sessions, world.ann, &list, &n), 0);
+        for (size_t i = 0; i < n; i++)
+                found |= str_eq(list[i].id, h->id) && str_eq(list[i].cwd, folder);
+        free(list);
+        return found;
+}
+
+/* On the wire it has the form of the wire; what lies elsewhere, or is too long there, is not said. */
+static void test_what_it_says_of_its_folder_is_judged(void **state) {
+        char deep[HOLD_CWD_MAX + 1] = "home";
+        const struct hold_cwd good[] = {cwd("home", '\0'), cwd("courses/a", '\0')};
+        const struct hold_cwd endless = cwd("home/", 'x');
+        static const char *const elsewhere[] = {"",           "etc",       "homes",
+                                                "/work/home", "home/../x", "home/"};
+
+        (void)state;
+        assert_false(believed(true, &endless, sizeof endless));
+        assert_false(believed(false, &good[0], sizeof good[0]));
+        struct holder_double *h = double_new(&(struct holder_double){.tty = true});
+        struct session *s = double_session(h);
+        for (size_t i = 0; i < HOLD_CWD_MAX - 4; i++)
+                deep[4 + i] = i % 200 == 0 ? '/' : '\xff';
+        for (size_t i = 0; i <= ELEMENTS(elsewhere); i++) {
+                const struct hold_cwd far =
+                        cwd(i < ELEMENTS(elsewhere) ? elsewhere[i] : deep, '\0');
+                HELD(h)
+                double_say(h, &good[i % 2], sizeof good[0], NULL, 0);
+                UNTIL(is_in(h, good[i % 2].path));
+                HELD(h)
+                double_say(h, &far, sizeof far, NULL, 0);
+                UNTIL(is_in(h, ""));
+        }
+        const struct hold_cwd strange = cwd("home/a\n\xff", '\0');
+        HELD(h)
+        double_say(h, &strange, sizeof strange, NULL, 0);
+        UNTIL(is_in(h, "home/a\n\\xFF"));
+        double_finish(h, HOLD_EXITED, 0);
+        UNTIL(record_is(h->id, RECORD_ENDED, "exited"));
+        assert_true(is_in(h, "home/a\n\\xFF")); /* where it was */
+        assert_int_equal(session_close(s), 0);
+        session_unref(s);
+        double_free(h);
+}
+
 /* What the pump cannot watch; and what is there beside it is found as ever. */
 static void test_a_bad_holder_stops_no_start(void **state) {
         struct holder_double *bad = double_new(&(struct holder_double){.tty = true});
@@ -311,6 +368,7 @@ int main(void) {
                 TEST(test_an_fd_that_is_always_readable_frees_no_lease),
                 TEST(test_what_it_says_of_its_end_is_judged),
                 TEST(test_what_it_says_of_its_title_is_judged),
+                TEST(test_what_it_says_of_its_folder_is_judged),
                 TEST(test_a_bad_holder_stops_no_start),
                 TEST(test_an_ended_session_waits_for_its_holder),
                 TEST(test_an_ended_session_whose_holder_dies_mute_can_be_read),

@@ -35,6 +35,33 @@ static void test_forms(void **state) {
         }
 }
 
+static void test_paths(void **state) {
+        static const struct {
+                const char *path;
+                int error;
+                const char *wire;
+        } cases[] = {
+                {"home", 0, "home"},
+                {"a/\xe2\x82/\xac", 0, "a/\\xE2\\x82/\\xAC"},
+                {"a\\x5/C", 0, "a\\x5/C"},
+                {"123456789abcdef", 0, "123456789abcdef"},
+                {"123456789abcdefg", -ENAMETOOLONG, ""},
+                {"123456789abc\xff", -ENAMETOOLONG, ""},
+                {"/a", -EINVAL, ""},
+                {"a/../b", -EINVAL, ""},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+                char wire[16];
+
+                assert_int_equal(workspace_path_wire(cases[i].path, wire, sizeof wire),
+                                 cases[i].error);
+                if (cases[i].error == 0)
+                        assert_string_equal(wire, cases[i].wire);
+        }
+}
+
 /* Escaped without need, so another name of what has one already; and what would leave the path. */
 static void test_forms_that_are_none(void **state) {
         static const char *const none[] = {
@@ -169,6 +196,7 @@ static void test_they_are_listed_and_operable(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_forms),
+                cmocka_unit_test(test_paths),
                 cmocka_unit_test(test_forms_that_are_none),
                 cmocka_unit_test(test_every_name_comes_back),
                 cmocka_unit_test(test_every_form_is_the_only_one),

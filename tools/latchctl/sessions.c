@@ -30,13 +30,18 @@ static int print_session(const json_t *session) {
         static const char *const texts[] = {"owner", "session", "kind", "state", "title", "path"};
         json_int_t viewers = json_integer_value(json_object_get(session, "viewers"));
         json_int_t started = json_integer_value(json_object_get(session, "started_ms"));
+        const char *cwd = json_string_value(json_object_get(session, "cwd"));
         char time[COMMAND_TIME_MAX];
         int r = 0;
 
         for (size_t i = 0; r == 0 && i < ELEMENTS(texts); i++)
                 r = print_text(session, texts[i]);
         command_time((uint64_t)started, time);
-        return r < 0 ? r : printf("%" JSON_INTEGER_FORMAT "\t%s\n", viewers, time) < 0 ? -EIO : 0;
+        if (r == 0 && printf("%" JSON_INTEGER_FORMAT "\t%s\t", viewers, time) < 0)
+                r = -EIO;
+        if (r == 0)
+                r = command_print(cwd ? cwd : "");
+        return r < 0 ? r : putchar('\n') < 0 ? -EIO : 0;
 }
 
 int session_list_ask(const struct command *c, const struct config *config, char **ret_error) {
