@@ -189,10 +189,11 @@ export class Flood {
     this.type(999999999);
     await Promise.all(this.all.map((s) => s.channel.waitExit({ timeout: 30000 })));
     this.take();
+    for (const s of this.all)
+      assert.equal(s.exit.verdict, 'exited');
     assert.equal(this.rest.length, 0);
     assert.equal(this.echoes * TYPED, this.typed.length, 'every line was echoed, once');
     for (const s of this.all) {
-      assert.equal(s.exit.verdict, 'exited');
       assert.equal(s.exit.code, 0);
       assert.equal(s.frames.length, 0);
       assert.equal(s.exit.offset, this.driver.next);
