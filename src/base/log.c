@@ -91,7 +91,7 @@ static void put_time(struct line *l) {
         struct clock_date d;
         char text[64];
 
-        clock_date(ms / 1000, &d);
+        clock_date((int64_t)(ms / 1000), &d);
         snprintf(text, sizeof text, "time=%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", d.year, d.month,
                  d.day, d.hour, d.minute, d.second, (unsigned)(ms % 1000));
         puts_(l, text);

@@ -1,9 +1,11 @@
 /* condition.c - see condition.h. */
 #include "front/condition.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/macros.h"
 #include "base/str.h"
 #include "front/entity.h"
@@ -25,12 +27,14 @@ bool condition_date(const char *text, int64_t *ret_s) {
 }
 
 void condition_date_text(int64_t s, char to[CONDITION_DATE_MAX]) {
-        time_t seconds = (time_t)s;
-        struct tm t;
+        static const char days[] = "SunMonTueWedThuFriSat",
+                          months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+        struct clock_date d;
 
-        if (!gmtime_r(&seconds, &t) ||
-            strftime(to, CONDITION_DATE_MAX, "%a, %d %b %Y %H:%M:%S GMT", &t) == 0)
-                to[0] = '\0';
+        clock_date(s, &d);
+        snprintf(to, CONDITION_DATE_MAX, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
+                 days + (size_t)d.weekday * 3, d.day, months + ((size_t)d.month - 1) * 3, d.year,
+                 d.hour, d.minute, d.second);
 }
 
 /* True: it is there, it is a date, and what stands there was not changed after it. */

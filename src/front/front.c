@@ -30,6 +30,13 @@
 #define STOP_MS      1000u               /* for the close frames to leave and be answered */
 #define STOP_LOOK_MS 5u
 
+/* Of linux/prctl.h, which is older here than the kernel may be. */
+#ifndef PR_FUTEX_HASH
+#define PR_FUTEX_HASH           78
+#define PR_FUTEX_HASH_SET_SLOTS 1
+#endif
+#define SLEEPER_LISTS 1024
+
 static int on_request(struct mg_connection *conn) {
         return serve(mg_get_user_data(mg_get_context(conn)), conn);
 }
@@ -209,9 +216,7 @@ static void set_callbacks(struct mg_callbacks *c) {
 /* Linux (6.16) keeps whoever waits for a lock in one of few lists, of a number that follows the processors': with civetweb's
  * thousand threads asleep in one of them, a lock that happens to share it is slow for as long as the process lives. */
 static void spread_sleepers(void) {
-        enum { FUTEX_HASH = 78, SET_SLOTS = 1, SLOTS = 1024 }; /* linux/prctl.h; an older one has no such list */
-
-        (void)prctl(FUTEX_HASH, SET_SLOTS, SLOTS, 0, 0);
+        (void)prctl(PR_FUTEX_HASH, PR_FUTEX_HASH_SET_SLOTS, SLEEPER_LISTS, 0, 0);
 }
 
 /* Signals that arrive on its threads would close connections (facts), so none may. */

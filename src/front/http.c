@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "front/condition.h"
 #include "front/cors.h"
 #include "front/front_private.h"
 #include "front/judge.h"
@@ -62,15 +62,6 @@ static const char *reason_of(int status) {
         return "Unknown";
 }
 
-/* RFC 9110 6.6.1. */
-static void date_now(char to[40]) {
-        time_t now = (time_t)(clock_real_ms() / 1000);
-        struct tm t;
-
-        gmtime_r(&now, &t);
-        strftime(to, 40, "%a, %d %b %Y %H:%M:%S GMT", &t);
-}
-
 /* No answer is a page, but those that bring a policy of their own (the IDE, files). */
 #define API_POLICY                                                                                 \
         "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"                  \
@@ -93,10 +84,10 @@ static int add_policy(const struct request *r, const struct answer *a, struct bu
 }
 
 static int add_head(const struct request *r, const struct answer *a, struct buf *to) {
-        char date[40];
+        char date[CONDITION_DATE_MAX];
         int e;
 
-        date_now(date);
+        condition_date_text((int64_t)(clock_real_ms() / 1000), date); /* RFC 9110 6.6.1 */
         e = buf_addf(to,
                      "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: close\r\nX-Request-Id: %llx\r\n"
                      "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n",

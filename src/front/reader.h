@@ -16,7 +16,7 @@
 struct reader_to { /* where messages go; unused by echo */
         struct rpc *rpc;
         struct sessions *sessions;
-        struct typing *typing; /* of a raw socket; NULL: it has no seat */
+        struct typing *typing;           /* of a raw socket; NULL: it has no seat */
         void (*stays)(const void *data); /* called when it joins the pump */
         const void *data;
 };

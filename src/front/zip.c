@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <zlib.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 
 #define PIECE_BYTES 65536u
 #define VERSION     20u                 /* 2.0: folders, deflate */
@@ -77,14 +77,13 @@ static unsigned char *put32(unsigned char *p, uint32_t v) {
 
 /* MS-DOS counts two seconds, from 1980 on. */
 static uint32_t dos_time(int64_t s) {
-        time_t seconds = (time_t)s;
-        struct tm t;
+        struct clock_date d;
 
-        if (!gmtime_r(&seconds, &t) || t.tm_year < 80 || t.tm_year > 207)
+        clock_date(s, &d);
+        if (d.year < 1980 || d.year > 2107)
                 return 1u << 21 | 1u << 16;
-        return (uint32_t)(t.tm_year - 80) << 25 | (uint32_t)(t.tm_mon + 1) << 21 |
-               (uint32_t)t.tm_mday << 16 | (uint32_t)t.tm_hour << 11 | (uint32_t)t.tm_min << 5 |
-               (uint32_t)t.tm_sec / 2;
+        return (d.year - 1980) << 25 | d.month << 21 | d.day << 16 | d.hour << 11 | d.minute << 5 |
+               d.second / 2;
 }
 
 static bool is_folder(const char *name) {

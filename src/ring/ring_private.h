@@ -22,7 +22,7 @@ _Static_assert((RING_SEGMENTS & (RING_SEGMENTS - 1)) == 0, "places are found by 
 struct ring_maps {
         struct ring_data *data; /* the whole file: page, table, bytes */
         struct ring_segment *table;
-        unsigned char *bytes; /* a writer's are mapped twice in a row: whatever is kept is one piece */
+        unsigned char *bytes; /* a writer's are there twice in a row: what is kept is one piece */
         struct ring_control *control;
         uint64_t ring_bytes; /* a checked copy */
         size_t mapped;       /* at data */

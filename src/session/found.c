@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "latch/lock.h"
+#include "session/folder.h"
 
 #define FOUND_MAX 16384u
 #define SUFFIX    ".sock"
@@ -28,12 +29,7 @@ static bool is_socket_name(const char *name) {
 }
 
 void found_unlink(const char *data, const char *id) {
-        _cleanup_(freep) char *path = str_printf("%s/sessions/%s" SUFFIX, data, id);
-
-        latch_blocking("unlink");
-        if (!path || (unlink(path) < 0 && errno != ENOENT))
-                log_event(LOG_WARN, "session.socket", LOG_S("session", id),
-                          LOG_E(path ? errno : ENOMEM));
+        folder_unlink(data, id, SUFFIX);
 }
 
 /* Through the folder's descriptor: DIR may be longer than an address has room for. */
@@ -159,7 +155,7 @@ static size_t drop_dead(int dir, struct found *list, size_t n) {
 }
 
 int found_look(const char *data, unsigned hello_ms, struct found **ret, size_t *ret_n) {
-        _cleanup_(freep) char *path = str_printf("%s/sessions", data);
+        _cleanup_(freep) char *path = folder_path(data, NULL, NULL);
         struct found *list = NULL;
         size_t n = 0;
 

@@ -13,10 +13,10 @@
 #include <sodium.h>
 
 #include "base/fd.h"
-#include "base/log.h"
 #include "base/random.h"
 #include "base/str.h"
 #include "latch/lock.h"
+#include "session/folder.h"
 
 #define MAGIC  UINT64_C(0x316c696174686c00) /* "\0lhtail1" */
 #define SUFFIX ".last"
@@ -174,7 +174,7 @@ ssize_t kept_read(const struct kept *k, uint64_t offset, void *to, size_t cap,
 /* ---- the file ---- */
 
 static int folder_of(const char *data) {
-        _cleanup_(freep) char *path = str_printf("%s/sessions", data);
+        _cleanup_(freep) char *path = folder_path(data, NULL, NULL);
 
         if (!path)
                 return -ENOMEM;
@@ -286,7 +286,7 @@ int kept_load(const char *data, const char *id, uint64_t end, struct kept **ret)
 }
 
 uint64_t kept_size(const char *data, const char *id) {
-        _cleanup_(freep) char *path = str_printf("%s/sessions/%s" SUFFIX, data, id);
+        _cleanup_(freep) char *path = folder_path(data, id, SUFFIX);
         struct stat st;
 
         latch_blocking("kept_size");
@@ -296,16 +296,11 @@ uint64_t kept_size(const char *data, const char *id) {
 }
 
 void kept_unlink(const char *data, const char *id) {
-        _cleanup_(freep) char *path = str_printf("%s/sessions/%s" SUFFIX, data, id);
-
-        latch_blocking("kept_unlink");
-        if (!path || (unlink(path) < 0 && errno != ENOENT))
-                log_event(LOG_WARN, "session.kept", LOG_S("session", id),
-                          LOG_E(path ? errno : ENOMEM));
+        folder_unlink(data, id, SUFFIX);
 }
 
 void kept_sweep(const char *data, bool (*known)(void *arg, const char *id), void *arg) {
-        _cleanup_(freep) char *path = str_printf("%s/sessions", data);
+        _cleanup_(freep) char *path = folder_path(data, NULL, NULL);
         struct dirent *e;
 
         latch_blocking("kept_sweep");

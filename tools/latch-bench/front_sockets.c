@@ -14,7 +14,7 @@
 #define AT_ONCE     16 /* upgrades under way */
 #define BATCHES     200u
 #define ROUNDS      21u
-#define TURNS       3u   /* that a process serves */
+#define TURNS       3u /* that a process serves */
 #define WARM        5u /* turns that do not count, after its start: each thread has served some */
 #define SOCKETS     1000u
 #define SOCKETS_MIN 50u /* quick */
