@@ -27,15 +27,21 @@ void latch_rcu_leave(void) LATCH_TSA_(release_shared_capability(latch_rcu));
 #define LATCH_IN_RCU LATCH_TSA_(requires_shared_capability(latch_rcu))
 
 /* Run fn(d) once every read section that is open now has closed. fn frees what embeds d; it runs on
- * liburcu's thread, holds nothing, and may not block. Any lock may be held by the caller. */
+ * liburcu's thread, holds nothing when it ends, and may not block. Any lock may be held by the caller. */
 struct latch_deferred {
         struct rcu_head rcu;
         void (*fn)(struct latch_deferred *d);
 };
 void latch_rcu_defer(struct latch_deferred *d, void (*fn)(struct latch_deferred *d));
 
-/* Waits until all that was deferred has run. No lock may be held, no read section open. */
-void latch_rcu_barrier(void);
+/* Waits until every read section that is open now has closed. No lock may be held, no read section open, and
+ * no callback of latch_rcu_defer may wait; all three are reported. */
+#define latch_rcu_wait() latch_rcu_wait_(LATCH_HERE_())
+void latch_rcu_wait_(const struct latch_site *site);
+
+/* Waits until all that was deferred has run; as latch_rcu_wait otherwise. */
+#define latch_rcu_barrier() latch_rcu_barrier_(LATCH_HERE_())
+void latch_rcu_barrier_(const struct latch_site *site);
 
 #pragma GCC visibility pop
 

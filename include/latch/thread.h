@@ -24,7 +24,9 @@ struct latch_held {
 struct latch_thread {
         char name[16]; /* as in /proc/PID/task/TID/comm */
         pid_t tid;
-        bool in_rcu; /* registered with liburcu */
+        bool in_rcu;                /* registered with liburcu */
+        bool in_callback;           /* of latch_rcu_defer */
+        volatile unsigned handlers; /* signal handlers that it is in, as far as they say so */
         unsigned held_count;
         uint64_t held_mask; /* bit of each class that is held */
         struct latch_held held[LATCH_HELD_MAX];
@@ -40,5 +42,12 @@ void latch_thread_end(void);
 
 /* The calling thread. Never NULL. */
 struct latch_thread *latch_thread_self(void);
+
+/* The first line of a signal handler: a lock that it takes, or whatever it calls, is reported. */
+#define LATCH_SIGNAL_HANDLER()                                                                     \
+        __attribute__((cleanup(latch_handler_end_), unused))                                       \
+        const char latch_handler_ = latch_handler_begin_()
+char latch_handler_begin_(void);
+void latch_handler_end_(const char *unused);
 
 #pragma GCC visibility pop

@@ -12,6 +12,8 @@ enum latch_violation {
         LATCH_DOUBLE_RELEASE,
         LATCH_RELEASE_BY_ANOTHER,
         LATCH_RECURSION,
+        LATCH_READ_TWICE,
+        LATCH_UPGRADE,
         LATCH_INVERSION,
         LATCH_SAME_CLASS,
         LATCH_DESTROY_WHILE_HELD,
@@ -20,6 +22,11 @@ enum latch_violation {
         LATCH_WAIT_WHILE_HOLDING,
         LATCH_WAIT_WITHOUT,
         LATCH_BLOCKING_WHILE_HOLDING,
+        LATCH_FORK_WHILE_HOLDING,
+        LATCH_CALLBACK_WHILE_HOLDING,
+        LATCH_BLOCKING_IN_CALLBACK,
+        LATCH_WAIT_IN_SECTION,
+        LATCH_IN_HANDLER,
         LATCH_TOO_MANY,
         LATCH_NOT_BEGUN,
 };
@@ -30,7 +37,8 @@ _Noreturn void latch_report(enum latch_violation what, const struct latch_head *
                             const struct latch_site *site, const char *detail);
 
 /* The tracker: called after each acquisition and before each release, in that order. */
-void latch_track_want(struct latch_head *h, const struct latch_site *site); /* before: judges */
+void latch_track_want(struct latch_head *h, const struct latch_site *site, /* before: judges */
+                      enum latch_mode mode);
 void latch_track_take(struct latch_head *h, const struct latch_site *site, enum latch_mode mode);
 void latch_track_drop(struct latch_head *h, const struct latch_site *site, enum latch_mode mode);
 void latch_track_init(struct latch_head *h, enum latch_class class);

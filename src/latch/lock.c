@@ -24,7 +24,7 @@ void latch_mutex_done_(struct latch_mutex *m, const struct latch_site *site) {
 }
 
 void latch_mutex_take_(struct latch_mutex *m, const struct latch_site *site) LATCH_UNCHECKED_ {
-        latch_track_want(&m->head, site);
+        latch_track_want(&m->head, site, LATCH_EXCLUSIVE);
         must(pthread_mutex_lock(&m->mutex));
         latch_track_take(&m->head, site, LATCH_EXCLUSIVE);
 }
@@ -50,7 +50,7 @@ void latch_rwlock_done_(struct latch_rwlock *l, const struct latch_site *site) {
 }
 
 void latch_read_take_(struct latch_rwlock *l, const struct latch_site *site) LATCH_UNCHECKED_ {
-        latch_track_want(&l->head, site);
+        latch_track_want(&l->head, site, LATCH_SHARED);
         must(pthread_rwlock_rdlock(&l->rwlock));
         atomic_fetch_add_explicit(&l->readers, 1, memory_order_relaxed);
         latch_track_take(&l->head, site, LATCH_SHARED);
@@ -63,7 +63,7 @@ void latch_read_drop_(struct latch_rwlock *l, const struct latch_site *site) LAT
 }
 
 void latch_write_take_(struct latch_rwlock *l, const struct latch_site *site) LATCH_UNCHECKED_ {
-        latch_track_want(&l->head, site);
+        latch_track_want(&l->head, site, LATCH_EXCLUSIVE);
         must(pthread_rwlock_wrlock(&l->rwlock));
         latch_track_take(&l->head, site, LATCH_EXCLUSIVE);
 }

@@ -24,10 +24,17 @@ void latch_rcu_leave(void) LATCH_UNCHECKED_ {
 static void run_deferred(struct rcu_head *rcu) {
         struct latch_deferred *d = caa_container_of(rcu, struct latch_deferred, rcu);
 
-        latch_thread_self()->in_rcu = true; /* liburcu registers its own thread */
+        struct latch_thread *self = latch_thread_self();
+
+        self->in_rcu = true; /* liburcu registers its own thread */
+        self->in_callback = true;
         LATCH_ORDER_AFTER(&latch_rcu);
         LATCH_ORDER_AFTER(d);
         d->fn(d);
+        self->in_callback = false;
+        if (self->held_count > 0)
+                latch_report(LATCH_CALLBACK_WHILE_HOLDING, self->held[self->held_count - 1].lock,
+                             NULL, NULL);
 }
 
 void latch_rcu_defer(struct latch_deferred *d, void (*fn)(struct latch_deferred *d)) {
@@ -37,7 +44,19 @@ void latch_rcu_defer(struct latch_deferred *d, void (*fn)(struct latch_deferred 
         call_rcu(&d->rcu, run_deferred);
 }
 
-void latch_rcu_barrier(void) {
-        latch_blocking("an RCU barrier");
+static void judge_wait(const char *what, const struct latch_site *site) {
+        latch_blocking_(what, site);
+        if (rcu_read_ongoing())
+                latch_report(LATCH_WAIT_IN_SECTION, NULL, site, what);
+}
+
+void latch_rcu_wait_(const struct latch_site *site) {
+        judge_wait("an RCU wait", site);
+        synchronize_rcu();
+        LATCH_ORDER_AFTER(&latch_rcu);
+}
+
+void latch_rcu_barrier_(const struct latch_site *site) {
+        judge_wait("an RCU barrier", site);
         rcu_barrier();
 }

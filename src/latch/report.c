@@ -8,6 +8,9 @@ static const char *const titles[] = {
         [LATCH_DOUBLE_RELEASE] = "double release",
         [LATCH_RELEASE_BY_ANOTHER] = "release by another thread",
         [LATCH_RECURSION] = "recursion: this thread holds this lock already",
+        [LATCH_READ_TWICE] =
+                "read lock taken twice: a writer that waits in between stops both for ever",
+        [LATCH_UPGRADE] = "upgrade: this thread reads under the lock that it wants to write under",
         [LATCH_INVERSION] = "inversion: the table does not allow this order",
         [LATCH_SAME_CLASS] = "two locks of one class at once",
         [LATCH_DESTROY_WHILE_HELD] = "destroyed while held",
@@ -16,6 +19,11 @@ static const char *const titles[] = {
         [LATCH_WAIT_WHILE_HOLDING] = "waits on a condition while it holds another lock",
         [LATCH_WAIT_WITHOUT] = "waits on a condition without holding its lock",
         [LATCH_BLOCKING_WHILE_HOLDING] = "a call that may block while a lock is held",
+        [LATCH_FORK_WHILE_HOLDING] = "fork while a lock is held",
+        [LATCH_CALLBACK_WHILE_HOLDING] = "an RCU callback ends while it holds a lock",
+        [LATCH_BLOCKING_IN_CALLBACK] = "a call that may block in an RCU callback",
+        [LATCH_WAIT_IN_SECTION] = "a wait for RCU inside a read section, for itself",
+        [LATCH_IN_HANDLER] = "a lock taken in a signal handler",
         [LATCH_TOO_MANY] = "too many locks held at once",
         [LATCH_NOT_BEGUN] = "RCU used by a thread that did not call latch_thread_begin",
 };

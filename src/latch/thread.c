@@ -19,6 +19,13 @@ static void thread_ends(void *arg) {
                 latch_report(LATCH_END_WHILE_HOLDING, t->held[t->held_count - 1].lock, NULL, NULL);
 }
 
+/* In the child nobody would let it go: its owner there is a thread with another number. */
+static void forks(void) {
+        if (self.held_count > 0)
+                latch_report(LATCH_FORK_WHILE_HOLDING, self.held[self.held_count - 1].lock, NULL,
+                             NULL);
+}
+
 /* A child has one thread, with another number. */
 static void forked(void) {
         if (self.tid != 0)
@@ -27,7 +34,7 @@ static void forked(void) {
 
 static void make_key(void) {
         if (pthread_key_create(&at_end, thread_ends) != 0 ||
-            pthread_atfork(NULL, NULL, forked) != 0)
+            pthread_atfork(forks, NULL, forked) != 0)
                 __builtin_trap();
 }
 
@@ -39,6 +46,17 @@ struct latch_thread *latch_thread_self(void) {
                 (void)pthread_setspecific(at_end, &self);
         }
         return &self;
+}
+
+/* Nothing is made here: a handler may have come in the middle of that. */
+char latch_handler_begin_(void) {
+        self.handlers++;
+        return 0;
+}
+
+void latch_handler_end_(const char *unused) {
+        (void)unused;
+        self.handlers--;
 }
 
 void latch_thread_begin(const char *name) {

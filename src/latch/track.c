@@ -34,15 +34,26 @@ static struct latch_held *find_held(struct latch_thread *self, const struct latc
         return NULL;
 }
 
-void latch_track_want(struct latch_head *h, const struct latch_site *site) {
-        struct latch_thread *self = latch_thread_self();
+/* One that this thread has is wanted again. */
+static enum latch_violation second_time(const struct latch_held *held, enum latch_mode mode) {
+        if (held->mode == LATCH_EXCLUSIVE)
+                return LATCH_RECURSION;
+        return mode == LATCH_SHARED ? LATCH_READ_TWICE : LATCH_UPGRADE;
+}
 
+void latch_track_want(struct latch_head *h, const struct latch_site *site, enum latch_mode mode) {
+        struct latch_thread *self = latch_thread_self();
+        const struct latch_held *held;
+
+        if (self->handlers > 0)
+                latch_report(LATCH_IN_HANDLER, h, site, NULL);
         if (!is_alive(h))
                 latch_report(LATCH_NOT_ALIVE, h, site, "taken before init or after done");
         if (self->held_mask == 0)
                 return;
-        if (find_held(self, h))
-                latch_report(LATCH_RECURSION, h, site, NULL);
+        held = find_held(self, h);
+        if (held)
+                latch_report(second_time(held, mode), h, site, NULL);
         if (self->held_mask & UINT64_C(1) << h->class)
                 latch_report(LATCH_SAME_CLASS, h, site, NULL);
         if (self->held_mask & ~latch_order_under(h->class))
@@ -103,4 +114,6 @@ void latch_blocking_(const char *what, const struct latch_site *site) {
         if (self->held_count > 0)
                 latch_report(LATCH_BLOCKING_WHILE_HOLDING, self->held[self->held_count - 1].lock,
                              site, what);
+        if (self->in_callback)
+                latch_report(LATCH_BLOCKING_IN_CALLBACK, NULL, site, what);
 }

@@ -100,6 +100,18 @@ static void plant_recursive_reading(void) LATCH_UNCHECKED_ {
         MARK(1), latch_read_take_(&table, LATCH_HERE_());
 }
 
+static void plant_upgrade(void) LATCH_UNCHECKED_ {
+        LATCH_GUARD_READ(beside, &table);
+        MARK_ABOVE(0);
+        MARK(1), latch_write_take_(&table, LATCH_HERE_());
+}
+
+static void plant_reading_while_writing(void) LATCH_UNCHECKED_ {
+        LATCH_GUARD_WRITE(beside, &table);
+        MARK_ABOVE(0);
+        MARK(1), latch_read_take_(&table, LATCH_HERE_());
+}
+
 static void plant_inversion(void) LATCH_UNCHECKED_ {
         LATCH_GUARD(inner, &inner);
         MARK_ABOVE(0);
@@ -226,6 +238,71 @@ static void plant_blocking(void) LATCH_UNCHECKED_ {
         MARK(1), latch_blocking("reading a socket");
 }
 
+static void plant_fork(void) LATCH_UNCHECKED_ {
+        LATCH_GUARD(outer, &outer);
+        MARK_ABOVE(0);
+        if (fork() == 0)
+                _exit(0);
+}
+
+static void plant_rcu_wait(void) LATCH_UNCHECKED_ {
+        LATCH_GUARD(outer, &outer);
+        MARK_ABOVE(0);
+        MARK(1), latch_rcu_wait();
+}
+
+static void plant_rcu_barrier(void) LATCH_UNCHECKED_ {
+        LATCH_GUARD_READ(beside, &table);
+        MARK_ABOVE(0);
+        MARK(1), latch_rcu_barrier();
+}
+
+static void plant_rcu_wait_in_a_section(void) LATCH_UNCHECKED_ {
+        latch_rcu_enter();
+        MARK(0), latch_rcu_wait();
+}
+
+static void keep_a_lock(struct latch_deferred *d) LATCH_UNCHECKED_ {
+        (void)d;
+        TAKE(&middle), MARK(0);
+}
+
+static void wait_for_itself(struct latch_deferred *d) {
+        (void)d;
+        MARK(0), latch_rcu_barrier();
+}
+
+static void plant_holding_in_a_callback(void) {
+        static struct latch_deferred d;
+
+        latch_rcu_defer(&d, keep_a_lock);
+        latch_rcu_barrier();
+}
+
+static void plant_blocking_in_a_callback(void) {
+        static struct latch_deferred d;
+
+        latch_rcu_defer(&d, wait_for_itself);
+        latch_rcu_barrier();
+}
+
+static void interrupt(void (*handler)(int number)) {
+        const struct sigaction action = {.sa_handler = handler};
+
+        assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+        raise(SIGUSR1);
+}
+
+static void handler(int number) LATCH_UNCHECKED_ {
+        LATCH_SIGNAL_HANDLER();
+        (void)number;
+        MARK(0), TAKE(&inner);
+}
+
+static void plant_signal_handler(void) {
+        interrupt(handler);
+}
+
 static void plant_too_many(void) LATCH_UNCHECKED_ {
         static struct latch_mutex tower[LATCH_HELD_MAX + 1];
 
@@ -270,9 +347,17 @@ static const struct violation {
         {PLANTED(plant_recursion),
          {"latch: recursion", "thread     culprit", "at         {L1} (plant_recursion)",
           "class      outer", "owner      culprit", "taken at   {L0} (plant_recursion)"}},
+        {PLANTED(plant_upgrade),
+         {"latch: upgrade: this thread reads under the lock that it wants to write under\n",
+          "thread     culprit", "at         {L1} (plant_upgrade)", "class      beside",
+          "held       beside (read) at 0x", ", taken at {L0} (plant_upgrade)"}},
+        {PLANTED(plant_reading_while_writing),
+         {"latch: recursion", "at         {L1} (plant_reading", "owner      culprit",
+          "taken at   {L0} (plant_reading_while_writing)"}},
         {PLANTED(plant_recursive_reading),
-         {"latch: recursion", "at         {L1} (plant_rec", "class      beside",
-          "held       beside (read) at 0x", ", taken at {L0} (plant_recursive_reading)"}},
+         {"latch: read lock taken twice: a writer", "at         {L1} (plant_rec",
+          "class      beside", "held       beside (read) at 0x",
+          ", taken at {L0} (plant_recursive_reading)"}},
         {PLANTED(plant_inversion),
          {"latch: inversion", "thread     culprit", "at         {L1} (plant_inversion)",
           "class      outer", "owner      none", "held       inner at 0x",
@@ -333,6 +418,29 @@ static const struct violation {
          {"latch: a call that may block while a lock is held: reading a socket\n",
           "thread     culprit", "at         {L1} (plant_blocking)", "class      inner",
           "owner      culprit", "taken at   {L0} (plant_blocking)", "held       outer at 0x"}},
+        {PLANTED(plant_fork),
+         {"latch: fork while a lock is held\n", "thread     culprit", "class      outer",
+          "owner      culprit", "taken at   {L0} (plant_fork)"}},
+        {PLANTED(plant_rcu_wait),
+         {"latch: a call that may block while a lock is held: an RCU wait\n",
+          "at         {L1} (plant_rcu_wait)", "class      outer",
+          "taken at   {L0} (plant_rcu_wait)"}},
+        {PLANTED(plant_rcu_barrier),
+         {"latch: a call that may block while a lock is held: an RCU barrier\n",
+          "at         {L1} (plant_rcu_barrier)", "held       beside (read)",
+          "taken at {L0} (plant_rcu_barrier)"}},
+        {PLANTED(plant_rcu_wait_in_a_section),
+         {"latch: a wait for RCU inside a read section, for itself: an RCU wait\n",
+          "thread     culprit", "at         {L0} (plant_rcu_wait_in_a_section)"}},
+        {PLANTED(plant_holding_in_a_callback),
+         {"latch: an RCU callback ends while it holds a lock\n", "class      middle",
+          "taken at   {L0} (keep_a_lock)"}},
+        {PLANTED(plant_blocking_in_a_callback),
+         {"latch: a call that may block in an RCU callback: an RCU barrier\n",
+          "at         {L0} (wait_for_itself)"}},
+        {PLANTED(plant_signal_handler),
+         {"latch: a lock taken in a signal handler\n", "thread     culprit",
+          "at         {L0} (handler)", "class      inner"}},
         {PLANTED(plant_too_many),
          {"latch: too many locks held at once\n", "thread     culprit",
           "at         {L0} (plant_too", "class      t17", "held       t1 at 0x", " t16 at 0x"}},
@@ -391,7 +499,29 @@ static void test_is_reported(void **state) {
         }
 }
 
+static void quiet_handler(int number) {
+        LATCH_SIGNAL_HANDLER();
+        (void)number;
+}
+
+static void lock_and_let_go(struct latch_deferred *d) {
+        (void)d;
+        LATCH_WITH(outer, &outer)
+                latch_cond_signal(&cond);
+}
+
+/* What stands beside a violation: a handler that takes nothing, a fork and waits while nothing is held. */
 static void plant_nothing(void) LATCH_UNCHECKED_ {
+        static struct latch_deferred d;
+
+        interrupt(quiet_handler);
+        latch_rcu_wait();
+        latch_rcu_defer(&d, lock_and_let_go);
+        latch_rcu_barrier();
+        pid_t pid = fork();
+        if (pid == 0)
+                _exit(0);
+        waitpid(pid, NULL, 0);
         LATCH_GUARD(outer, &outer);
         LATCH_GUARD(middle, &middle);
         LATCH_GUARD(inner, &inner);
