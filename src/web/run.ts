@@ -42,6 +42,7 @@ export class Run implements Sink {
         problem = '';
         started_ms = Date.now();
         title = ''; // as the program says
+        cwd = ''; // the folder where it is, or was at last, as the server has told; '': none
         rang = false; // and nobody has looked since
         expires_ms = 0; // when it ends, unused; 0: it does not
         others: Watcher[] = [];
@@ -82,6 +83,12 @@ export class Run implements Sink {
                 const { kind, path, name, owner } = this.about;
                 const own = kind === 'run' ? baseName(path) : name;
                 return owner ? `${owner}: ${own}` : own;
+        }
+
+        // Said where there is no room for it.
+        get hint(): string {
+                const what = this.title ? `${this.name}: ${this.title}` : this.path || this.name;
+                return this.cwd ? `${what}\n${this.cwd}` : what;
         }
 
         get session(): string | undefined {

@@ -17,6 +17,7 @@ export interface Listed {
         name: string; // as it was opened
         state: string;
         path?: string;
+        cwd?: string | null; // where its program is, or was at last
         started?: number;
         viewers: number;
 }
@@ -29,6 +30,7 @@ export interface RunnerEvents {
 
 const STORED = 'latch.runs';
 const KEPT_MAX = 12;
+const NEAR_MS = 1000;
 
 const alive = (s: Listed) => s.state !== 'ended' && s.state !== 'lost';
 const aboutOf = (s: Listed): About =>
@@ -50,6 +52,7 @@ export class Runner implements RunEvents {
         );
         private restored = false;
         private count = 0;
+        private near_ms = 0; // when folders were asked for because somebody may read them
 
         constructor(
                 private readonly socket: Socket,
@@ -59,6 +62,7 @@ export class Runner implements RunEvents {
                 this.tabs = new Tabs('Runs and terminals', {
                         pick: (key) => this.show(this.runs.find((r) => r.key === key)),
                         close: (key) => void this.close(key),
+                        near: () => this.near(),
                 });
                 this.empty = h(
                         'div',
@@ -121,10 +125,10 @@ export class Runner implements RunEvents {
         }
 
         // A shell in a tab of its own; or in the place of one that has ended.
-        async terminal(name = this.freeName()): Promise<void> {
+        async terminal(name = this.freeName(), folder = this.folderInFront()): Promise<void> {
                 const run = this.add({ kind: 'shell', path: '', name });
                 try {
-                        await this.begin(run, { kind: 'shell', title: name });
+                        await this.beginShell(run, name, await folder);
                 } catch (e) {
                         if (e instanceof RpcError && e.code === 'disconnected')
                                 return (this.forget(run), toast(wordsOfError(e)));
@@ -207,9 +211,7 @@ export class Runner implements RunEvents {
                                 .filter((r) => r.stream && !r.stream.ended)
                                 .map((r) => this.attach(r)),
                 );
-                const listed = await this.socket
-                        .request<Listed[]>('session.list', {})
-                        .catch(() => []);
+                const listed = await this.follow();
                 for (const s of listed.sort((a, b) => (a.started ?? 0) - (b.started ?? 0)))
                         if (!this.runs.some((r) => r.session === s.session) && this.ours(s, stored))
                                 await this.adopt(s);
@@ -236,6 +238,7 @@ export class Runner implements RunEvents {
 
         ended(run: Run): void {
                 say(`${run.name}: ${run.status().text}`);
+                void this.follow(); // where it was, it is started again
                 this.events_.ended();
                 this.changed(run);
         }
@@ -282,6 +285,45 @@ export class Runner implements RunEvents {
                 this.store();
         }
 
+        // Home, where that folder is gone, or cannot be started in.
+        private async beginShell(run: Run, title: string, cwd: string): Promise<void> {
+                const what = { kind: 'shell', title };
+                try {
+                        if (cwd) return await this.begin(run, { ...what, cwd });
+                } catch (e) {
+                        if (!(e instanceof RpcError) || e.code === 'disconnected') throw e;
+                }
+                await this.begin(run, what);
+        }
+
+        // That of the terminal that is looked at, if it is the user's own; else ''.
+        private async folderInFront(): Promise<string> {
+                const run = this.current;
+                if (run?.about.kind !== 'shell' || run.about.owner) return '';
+                await this.follow();
+                return run.cwd;
+        }
+
+        // Asks where everything is: the server tells it to those who ask.
+        private async follow(): Promise<Listed[]> {
+                const listed = await this.socket
+                        .request<Listed[]>('session.list', {})
+                        .catch(() => [] as Listed[]);
+                for (const r of this.runs) {
+                        const s = listed.find((l) => l.session === r.session);
+                        // Of one that has ended only the server knows that saw it end.
+                        if (s && (s.cwd || r.alive)) r.cwd = s.cwd ?? '';
+                }
+                this.drawTabs();
+                return listed;
+        }
+
+        private near(): void {
+                if (Date.now() - this.near_ms < NEAR_MS) return;
+                this.near_ms = Date.now();
+                void this.follow();
+        }
+
         private freeName(): string {
                 for (let n = 1; ; n++)
                         if (!this.runs.some((r) => r.about.name === `Terminal ${n}`))
@@ -290,7 +332,7 @@ export class Runner implements RunEvents {
 
         private async again(run: Run): Promise<void> {
                 this.forget(run);
-                await this.terminal(run.about.name);
+                await this.terminal(run.about.name, Promise.resolve(run.cwd));
         }
 
         // One run of a file at a time: show the one there is, or let it make way.
@@ -351,6 +393,7 @@ export class Runner implements RunEvents {
         private async adopt(s: Listed): Promise<void> {
                 const run = this.add(aboutOf(s));
                 run.started_ms = s.started ? s.started * 1000 : Date.now();
+                run.cwd = s.cwd ?? '';
                 run.bind(this.socket, s.session, this.client);
                 await this.attach(run);
                 this.store();
@@ -437,7 +480,7 @@ export class Runner implements RunEvents {
                                         key: r.key,
                                         label: r.name,
                                         aside: r.alive ? r.title : '',
-                                        title: r.title ? `${r.name}: ${r.title}` : r.path || r.name,
+                                        title: r.hint,
                                         dot: call ? 'unsaved' : `state ${s.tone}`,
                                         note: r.rang ? 'rang the bell' : call ? 'ends soon, unused' : s.text,
                                 };

@@ -14,6 +14,7 @@ export interface Tab {
 export interface TabEvents {
         pick(key: string): void;
         close(key: string): void;
+        near?(): void; // somebody may want to read a title
 }
 
 export class Tabs {
@@ -29,12 +30,14 @@ export class Tabs {
                         role: 'tablist',
                         'aria-label': label,
                         onkeydown: (e: KeyboardEvent) => this.key(e),
+                        onpointerenter: () => this.events.near?.(),
+                        onfocusin: () => this.events.near?.(),
                 });
         }
 
         set(tabs: Tab[], active: string): void {
-                const drawn = JSON.stringify([tabs, active]);
-                if (drawn === this.drawn) return; // on every letter that is typed
+                const drawn = JSON.stringify([tabs.map((t) => ({ ...t, title: '' })), active]);
+                if (drawn === this.drawn) return this.setTitles(tabs); // on every letter that is typed
                 this.drawn = drawn;
                 const focused = this.element.contains(document.activeElement);
                 this.element.hidden = !tabs.length;
@@ -42,6 +45,14 @@ export class Tabs {
                 const now = this.element.querySelector<HTMLElement>('[aria-selected="true"]');
                 now?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
                 if (focused) now?.focus();
+        }
+
+        // In place: who is about to press a tab must not find another there.
+        private setTitles(tabs: Tab[]): void {
+                tabs.forEach((t, i) => {
+                        const tab = this.element.children[i] as HTMLElement;
+                        if (tab.title !== t.title) tab.title = t.title;
+                });
         }
 
         private tab(t: Tab, active: boolean): HTMLElement {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
 import { TIMEOUT, ide, openBrowser, screen, shoot, typeIn, waitScreen, waitStatus } from './browser.mjs';
-import { Server } from './lib.mjs';
+import { Server, until } from './lib.mjs';
 
 const visible = '.run:not([hidden])';
 const tabs = (page) => page.locator('.panel .tab-label').allTextContents();
@@ -41,7 +41,7 @@ describe('terminals of the page', { timeout: 20 * TIMEOUT }, () => {
                 await typeIn(page, 'printf "\\033]0;my work\\007"; echo "two=$((7 * 7))"\n');
                 await waitScreen(page, 'two=49');
                 assert.deepEqual(await tabs(page), ['Terminal 1', 'Terminal 2']);
-                await page.locator('.panel .tab[title="Terminal 2: my work"] .tab-aside', { hasText: /^my work$/ }).waitFor();
+                await page.locator('.panel .tab[title^="Terminal 2: my work"] .tab-aside', { hasText: /^my work$/ }).waitFor();
                 await press(page, 'Control+Backquote');
                 await waitScreen(page, wide.match(/one=42.*/)[0].trim().slice(0, 6));
                 assert.ok(await page.isDisabled('.stop-button'), 'a shell is closed by its tab');
@@ -154,20 +154,41 @@ describe('terminals of the page', { timeout: 20 * TIMEOUT }, () => {
                 page.watch.clean();
         });
 
-        it('a shell that ended is started again in its place; one that lives is closed when that is meant', async () => {
-                await typeIn(page, 'exit 3\n');
-                await waitStatus(page, 'Ended with code 3');
-                await page.click('.run-status button:text-is("Start again")');
-                await waitScreen(page, /\$ *$/);
+        it('a shell that ended is started again in its place, and folder; one that lives is closed when that is meant', async () => {
+                const again = async (folder) => {
+                        await waitScreen(page, /\$ *$/);
+                        await typeIn(page, 'clear; pwd\n');
+                        await waitScreen(page, new RegExp(`^${folder}$`, 'm'));
+                };
+                const end = async (line) => {
+                        await typeIn(page, line);
+                        await waitStatus(page, 'Ended with code 3');
+                        await page.click('.run-status button:text-is("Start again")');
+                };
+                const tab = page.locator('.panel .tab.active');
+                const isDeep = () => until(async () => {
+                        await page.mouse.move(600, 300);
+                        await tab.hover();
+                        return /\nhome\/deep\/er$/.test(await tab.getAttribute('title'));
+                }, { what: 'the folder on the tab' });
+                await typeIn(page, 'clear; mkdir -p deep/er; cd deep/er\n');
+                await isDeep();
+                await end('exit 3\n');
+                await again('/work/home/deep/er');
+                await isDeep();
+                await press(page, 'Control+Shift+Backquote');
+                await again('/work/home/deep/er'); // the new one, in that of the one in front
+                await end('rm -r ~/deep; exit 3\n');
+                await again('/work/home'); // for want of the other
                 await waitStatus(page, 'Open');
-                assert.deepEqual((await tabs(page)).sort(), ['Terminal 1', 'Terminal 2']);
+                assert.deepEqual((await tabs(page)).sort(), ['Terminal 1', 'Terminal 2', 'Terminal 3']);
                 await page.reload();
                 await waitScreen(page, '$');
-                assert.equal((await tabs(page)).length, 2, 'both are there again');
+                assert.equal((await tabs(page)).length, 3, 'all are there again');
                 await page.locator('.panel .tab.active').focus();
                 await page.keyboard.press('Delete');
                 await page.click('dialog button:text-is("Close it")');
-                await page.waitForFunction(() => document.querySelectorAll('.panel .tab').length === 1);
+                await page.waitForFunction(() => document.querySelectorAll('.panel .tab').length === 2);
                 page.watch.clean();
         });
 });

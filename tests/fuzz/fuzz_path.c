@@ -85,6 +85,7 @@ static bool allowed(const uint8_t *p, size_t n) {
 /* Whatever a program calls its file: on the wire it is UTF-8, a path, and the same file again. */
 static void check_name(const uint8_t *p, size_t n) {
         char name[NAME_MAX + 1], wire[WORKSPACE_NAME_MAX], back[NAME_MAX + 1];
+        char path[WORKSPACE_NAME_MAX];
 
         n = MIN(n, (size_t)NAME_MAX);
         for (size_t i = 0; i < n; i++)
@@ -95,6 +96,9 @@ static void check_name(const uint8_t *p, size_t n) {
         CHECK(unescape((const uint8_t *)wire, strlen(wire), back) == n && str_eq(back, name));
         CHECK((workspace_path_check(wire, strlen(wire)) == 0) ==
               !(str_eq(name, ".") || str_eq(name, "..")));
+        CHECK(workspace_path_wire(name, path, sizeof path) ==
+              workspace_path_check(wire, strlen(wire)));
+        CHECK(str_eq(path, wire));
 }
 
 /* Every byte as %XX reads back as itself. */
