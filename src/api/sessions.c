@@ -314,9 +314,23 @@ static int do_attach(struct rpc_request *r, json_t **ret) {
         return no.words[0] ? refused(r, e, &no) : fail(r, e);
 }
 
+static void drive_answered(struct rpc_request *r) {
+        struct viewer *v = r->after_arg;
+
+        viewer_drive_answered(v);
+        viewer_unref(v);
+}
+
 static int do_drive(struct rpc_request *r, json_t **ret) {
+        struct viewer *v;
+        int e = session_drive(r->session, r->port, channel_param(r), &v);
+
         (void)ret;
-        return session_drive(r->session, r->port, channel_param(r));
+        if (e < 0)
+                return e;
+        r->after_reply = drive_answered;
+        r->after_arg = v;
+        return 0;
 }
 
 static int do_detach(struct rpc_request *r, json_t **ret) {

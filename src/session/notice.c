@@ -31,7 +31,7 @@ static uint64_t left_ms_locked(const struct session *s) LATCH_MUST_HOLD(session)
 static void others_next_locked(struct viewer *v, struct notice *n) LATCH_MUST_HOLD(session) {
         const struct session *s = v->session;
 
-        if (v->driver_told != s->driver_changes) {
+        if (v->driver_told != s->driver_changes && !v->drive_unanswered) {
                 v->driver_told = s->driver_changes;
                 *n = (struct notice){
                         .what = NOTICE_DRIVER, .a = s->driver == v, .why = s->driver_why};

@@ -255,7 +255,7 @@ void viewer_leave(struct viewer *v, enum viewer_leave how) {
 
 /* ---- drive, detach ---- */
 
-int session_drive(struct session *s, struct port *p, uint32_t channel) {
+int session_drive(struct session *s, struct port *p, uint32_t channel, struct viewer **ret) {
         _cleanup_(viewer_unrefp) struct viewer *v = port_find(p, channel);
         struct crowd c = {.n = 0};
 
@@ -267,12 +267,20 @@ int session_drive(struct session *s, struct port *p, uint32_t channel) {
                 if (v->gone)
                         return -ENOENT;
                 viewer_drives_locked(s, v, "drive");
+                v->drive_unanswered = true;
                 viewer_gate_locked(v);
                 crowd_all_locked(s, &c);
         }
         session_tell_seat(s);
         crowd_wake(&c);
+        *ret = TAKE_PTR(v);
         return 0;
+}
+
+void viewer_drive_answered(struct viewer *v) {
+        LATCH_WITH(session, &v->session->lock)
+                v->drive_unanswered = false;
+        v->port->ops->wake(v->port);
 }
 
 int session_detach(struct session *s, struct port *p, uint32_t channel) {

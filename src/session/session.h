@@ -125,8 +125,9 @@ _must_use_ int session_attach(struct session *s, struct port *p, const struct se
 /* Whether it has put out that much: then it can be attached to from there. 0; -EINVAL; -ENOENT, -EAGAIN,
  * -ETIMEDOUT as above. */
 _must_use_ int session_reaches(struct session *s, uint64_t since);
-/* 0, -ENOENT; -EACCES it only looks. */
-_must_use_ int session_drive(struct session *s, struct port *p, uint32_t channel);
+/* 0: *ret is referenced; viewer_drive_answered it behind the reply. -ENOENT; -EACCES it only looks. */
+_must_use_ int session_drive(struct session *s, struct port *p, uint32_t channel,
+                             struct viewer **ret);
 _must_use_ int session_detach(struct session *s, struct port *p, uint32_t channel); /* 0, -ENOENT */
 
 /* Who is there and is not the owner, for the owner and everybody else there; the first SESSION_WATCHERS_MAX. */

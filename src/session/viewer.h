@@ -43,6 +43,8 @@ uint64_t viewer_stalled_since(const struct viewer *v);
 /* The reply that names its channel is queued: from now on it is heard, its snapshot first, if it has one. Until then
  * it gives nothing. */
 void viewer_activate(struct viewer *v);
+/* The reply that it drives is queued: whoever drives after it is told from now on. */
+void viewer_drive_answered(struct viewer *v);
 
 struct viewer *viewer_ref(struct viewer *v);
 struct viewer *viewer_unref(struct viewer *v); /* NULL is fine; returns NULL */

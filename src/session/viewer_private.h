@@ -57,6 +57,7 @@ struct viewer {
         uint64_t refusal_offset LATCH_GUARDED_BY(session);
         const char *refusal_code LATCH_GUARDED_BY(session);
         uint64_t driver_told LATCH_GUARDED_BY(session);
+        bool drive_unanswered LATCH_GUARDED_BY(session); /* who drives is not told yet */
         uint64_t size_told LATCH_GUARDED_BY(session);
         uint64_t viewers_told LATCH_GUARDED_BY(session);
         uint64_t expiry_told LATCH_GUARDED_BY(session);

@@ -115,7 +115,7 @@ static void test_who_does_not_drive_types_nothing(void **state) {
         attach(SESSION_ROLE_VIEWER);
         for (int i = 0; i < 100; i++)
                 assert_int_equal(typing_add(typing, "thrown away", 11), 11);
-        assert_int_equal(session_drive(session, &client->port, channel), 0);
+        assert_int_equal(client_drive(client, session, channel), 0);
         assert_int_equal(typing_add(typing, "kept", 4), 4);
         UNTIL(taken() == 4);
         assert_taken("kept", 4);

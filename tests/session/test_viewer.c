@@ -264,7 +264,7 @@ static void test_the_last_to_drive_drives_and_the_others_hear_it(void **state) {
         uint32_t second = client_attach(b, session, SESSION_ROLE_ANY, "b", &joined);
         assert_false(joined.driver);
         AWAIT(a, first, ch->viewers == 2);
-        assert_int_equal(session_drive(session, &b->port, second), 0);
+        assert_int_equal(client_drive(b, session, second), 0);
         AWAIT(a, first, ch->driver_notices == 1 && !ch->drives);
         assert_int_equal(PEEK(a, first, strcmp(ch->why, "drive")), 0);
         sessions_input(world.sessions, &a->port, first, 0, "lost", 4);
@@ -281,8 +281,29 @@ static void test_the_last_to_drive_drives_and_the_others_hear_it(void **state) {
         assert_int_equal(session_detach(session, &a->port, third), 0);
         AWAIT(b, second, ch->driver_notices == 2 && ch->viewers == 2);
         assert_int_equal(session_detach(session, &a->port, third), -ENOENT);
-        assert_int_equal(session_drive(session, &a->port, third), -ENOENT);
+        assert_int_equal(client_drive(a, session, third), -ENOENT);
         assert_int_equal(SEEN(holder, input.n), 5);
+        client_free(a);
+        client_free(b);
+}
+
+/* Else who was answered last would believe that he drives. */
+static void test_who_drives_next_is_told_behind_the_answer(void **state) {
+        struct client *a = client_new(world.ann), *b = client_new(world.ann);
+        struct viewer *unanswered;
+
+        (void)state;
+        uint32_t first = client_attach(a, session, SESSION_ROLE_DRIVER, "a", NULL);
+        uint32_t second = client_attach(b, session, SESSION_ROLE_VIEWER, "b", NULL);
+        assert_int_equal(session_drive(session, &b->port, second, &unanswered), 0);
+        AWAIT(a, first, ch->driver_notices == 1);
+        assert_int_equal(client_drive(a, session, first), 0);
+        sessions_input(world.sessions, &b->port, second, 0, "lost", 4);
+        AWAIT(b, second, ch->refusals == 1); /* all that was due before it was told */
+        assert_int_equal(PEEK(b, second, ch->driver_notices), 0);
+        viewer_drive_answered(unanswered);
+        viewer_unref(unanswered);
+        AWAIT(b, second, ch->driver_notices == 1 && !ch->drives);
         client_free(a);
         client_free(b);
 }
@@ -483,7 +504,7 @@ static void test_who_is_refused_for_anothers_input_hears_of_room(void **state) {
         HELD(holder)
         holder->deaf = true;
         sessions_input(world.sessions, &c->port, n1, 0, bytes, sizeof bytes);
-        assert_int_equal(session_drive(session, &c->port, n2), 0);
+        assert_int_equal(client_drive(c, session, n2), 0);
         sessions_input(world.sessions, &c->port, n2, 0, bytes, HOLD_INPUT_MAX);
         AWAIT(c, n2, ch->refusals == 1 && strcmp(ch->refused_code, "full") == 0);
         HELD(holder)
@@ -705,6 +726,7 @@ int main(void) {
                 TEST(test_a_driver_with_a_gap_does_not_hang_the_program),
                 TEST(test_whoever_comes_late_gets_what_is_kept_behind_a_gap),
                 TEST(test_the_last_to_drive_drives_and_the_others_hear_it),
+                TEST(test_who_drives_next_is_told_behind_the_answer),
                 TEST(test_a_key_that_comes_again_takes_its_seat),
                 TEST(test_a_lost_socket_holds_the_gate_and_a_detach_opens_it),
                 TEST(test_seats_are_counted_before_anything_else),

@@ -576,6 +576,17 @@ _unused_ static uint32_t client_attach(struct client *c, struct session *s, enum
         return joined.channel;
 }
 
+_unused_ static int client_drive(struct client *c, struct session *s, uint32_t channel) {
+        struct viewer *v;
+        int r = session_drive(s, &c->port, channel, &v);
+
+        if (r == 0) {
+                viewer_drive_answered(v);
+                viewer_unref(v);
+        }
+        return r;
+}
+
 _unused_ static size_t client_channels(struct client *c) {
         struct viewer *viewers[PORT_CHANNELS_MAX];
         size_t n = port_viewers(&c->port, viewers);
