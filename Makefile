@@ -82,6 +82,9 @@ $(BUILD)/$(1)/test/%: $(BUILD)/$(1)/obj/tests/%.o $(BUILD)/$(1)/obj/src/base/fau
 	@echo "  LINK  $$@"
 	@$$(CC) $$(FLAGS_$(1)) $$(LINK) $$(QUICK_LINK) $$(FAULT_WRAP) $$(filter %.o,$$^) $(BUILD)/$(1)/lib/liblatchd.a $$(LIBS) -lcmocka -o $$@
 
+# A viewer that gives what this test wants, when it wants.
+$(BUILD)/$(1)/test/front/test_direct: QUICK_LINK += -Wl,--wrap=viewer_take,--wrap=port_viewers
+
 # The tests of latch have a table of their own, with classes that nest; liblatch is the one that the server has.
 NESTED_$(1) := $(BUILD)/$(1)/nested/src/latch/classes.o
 $(BUILD)/$(1)/nested/%.o: %.c | $$$$(@D)/.dir

@@ -5,6 +5,8 @@
 
 #include "front/direct.h"
 #include "front/way.h"
+#include "ring/ring.h"
+#include "session/viewer.h"
 
 #define SENDERS   4
 #define MESSAGES  3000u
@@ -191,6 +193,57 @@ static void test_nothing_follows_the_close_frame(void **state) {
         close_pair(c, client);
 }
 
+/* A viewer that has one piece of output; the socket is closed while it gives that. */
+static struct {
+        struct sock *sock; /* NULL: all as it is */
+        atomic_int takes;
+} piece;
+
+size_t __real_port_viewers(struct port *p, struct viewer *ret[PORT_CHANNELS_MAX]);
+size_t __wrap_port_viewers(struct port *p, struct viewer *ret[PORT_CHANNELS_MAX]);
+size_t __wrap_port_viewers(struct port *p, struct viewer *ret[PORT_CHANNELS_MAX]) {
+        if (!piece.sock || p != &piece.sock->port)
+                return __real_port_viewers(p, ret);
+        ret[0] = NULL; /* unref takes that */
+        return 1;
+}
+
+int __real_viewer_take(struct viewer *v, void *buf, size_t cap, struct viewer_out *ret);
+int __wrap_viewer_take(struct viewer *v, void *buf, size_t cap, struct viewer_out *ret);
+int __wrap_viewer_take(struct viewer *v, void *buf, size_t cap, struct viewer_out *ret) {
+        if (v)
+                return __real_viewer_take(v, buf, cap, ret);
+        *ret = (struct viewer_out){.what = VIEWER_NOTHING};
+        if (atomic_fetch_add(&piece.takes, 1) > 0)
+                return 0;
+        memcpy(buf, "late", 4);
+        *ret = (struct viewer_out){.what = VIEWER_DATA, .kind = RING_OUTPUT, .n = 4};
+        sock_close(piece.sock, 1000, "");
+        return 0;
+}
+
+static void test_what_was_taken_meanwhile_does_not_follow_it_either(void **state) {
+        int client;
+        struct sock *c = open_pair(&client);
+        unsigned char got[4];
+
+        (void)state;
+        piece.sock = c;
+        c->echo = false; /* it has channels */
+        pump_wake(c->pump, c);
+        client_read_exactly(client, got, 4);
+        assert_memory_equal(got, "\x88\x02\x03\xe8", 4);
+        assert_true(atomic_load(&piece.takes) > 0);
+        while (!way_try(&c->way)) /* the pump's turn is over */
+                sched_yield();
+        assert_int_equal(recv(client, got, 1, MSG_DONTWAIT), -1);
+        assert_int_equal(errno, EAGAIN);
+        c->echo = true;
+        piece.sock = NULL;
+        (void)way_leave(&c->way);
+        close_pair(c, client);
+}
+
 static void test_one_that_is_gone_is_only_cut(void **state) {
         int client;
         struct sock *c = open_pair(&client);
@@ -207,6 +260,7 @@ int main(void) {
                 cmocka_unit_test(test_frames_of_many_threads_stay_whole_and_in_order),
                 cmocka_unit_test(test_what_waits_is_not_overtaken),
                 cmocka_unit_test(test_nothing_follows_the_close_frame),
+                cmocka_unit_test(test_what_was_taken_meanwhile_does_not_follow_it_either),
                 cmocka_unit_test(test_one_that_is_gone_is_only_cut),
         };
 
