@@ -3,7 +3,7 @@
  * A lock is taken by a guard alone; the end of the guard's scope lets it go. What each thread holds,
  * who owns what and whether the order is the declared one is checked at every step and always; a
  * violation (double release, release by another, recursion, inversion, destruction while held, thread
- * end while holding, blocking while holding) prints a report and aborts.
+ * end while holding, blocking while holding) prints a report and aborts (or goes on: policy.h).
  *
  * Threads: any. A lock may be let go only by the thread that took it.
  * Signals: never in a signal handler.
@@ -90,5 +90,25 @@ bool latch_holds_mutex(const struct latch_mutex *m);
 #define LATCH_WITH(name, p)        LATCH_WITH_(mutex, name, p, __COUNTER__)
 #define LATCH_WITH_READ(name, p)   LATCH_WITH_(read, name, p, __COUNTER__)
 #define LATCH_WITH_WRITE(name, p)  LATCH_WITH_(write, name, p, __COUNTER__)
+
+/*     LATCH_TRY(pool, &p->lock) { ... } else { ... }
+ *
+ * Without waiting: the first block has the lock, the second runs if others do. Nothing that does not wait can be
+ * taken in a wrong order, so none is judged. The _UNTIL forms wait until clock_mono_ns() is there (CLOCK_MONOTONIC),
+ * in the order of the table. */
+#define LATCH_TRY(name, p)                                                                         \
+        LATCH_MAYBE_(mutex, name, p, latch_begin_try_mutex(p, LATCH_HERE_()), __COUNTER__)
+#define LATCH_TRY_READ(name, p)                                                                    \
+        LATCH_MAYBE_(read, name, p, latch_begin_try_read(p, LATCH_HERE_()), __COUNTER__)
+#define LATCH_TRY_WRITE(name, p)                                                                   \
+        LATCH_MAYBE_(write, name, p, latch_begin_try_write(p, LATCH_HERE_()), __COUNTER__)
+#define LATCH_UNTIL(name, p, mono_ns)                                                              \
+        LATCH_MAYBE_(mutex, name, p, latch_begin_until_mutex(p, mono_ns, LATCH_HERE_()),           \
+                     __COUNTER__)
+#define LATCH_UNTIL_READ(name, p, mono_ns)                                                         \
+        LATCH_MAYBE_(read, name, p, latch_begin_until_read(p, mono_ns, LATCH_HERE_()), __COUNTER__)
+#define LATCH_UNTIL_WRITE(name, p, mono_ns)                                                        \
+        LATCH_MAYBE_(write, name, p, latch_begin_until_write(p, mono_ns, LATCH_HERE_()),           \
+                     __COUNTER__)
 
 #include "latch/lock_guards.h" /* IWYU pragma: export */

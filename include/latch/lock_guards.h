@@ -12,12 +12,19 @@
 
 void latch_mutex_done_(struct latch_mutex *m, const struct latch_site *site);
 void latch_rwlock_done_(struct latch_rwlock *l, const struct latch_site *site);
-void latch_mutex_take_(struct latch_mutex *m, const struct latch_site *site);
+/* False: this thread has it already, and the policy lets it go on. */
+bool latch_mutex_take_(struct latch_mutex *m, const struct latch_site *site);
 void latch_mutex_drop_(struct latch_mutex *m, const struct latch_site *site);
-void latch_read_take_(struct latch_rwlock *l, const struct latch_site *site);
+bool latch_read_take_(struct latch_rwlock *l, const struct latch_site *site);
 void latch_read_drop_(struct latch_rwlock *l, const struct latch_site *site);
-void latch_write_take_(struct latch_rwlock *l, const struct latch_site *site);
+bool latch_write_take_(struct latch_rwlock *l, const struct latch_site *site);
 void latch_write_drop_(struct latch_rwlock *l, const struct latch_site *site);
+bool latch_mutex_try_(struct latch_mutex *m, const struct latch_site *site);
+bool latch_read_try_(struct latch_rwlock *l, const struct latch_site *site);
+bool latch_write_try_(struct latch_rwlock *l, const struct latch_site *site);
+bool latch_mutex_until_(struct latch_mutex *m, uint64_t mono_ns, const struct latch_site *site);
+bool latch_read_until_(struct latch_rwlock *l, uint64_t mono_ns, const struct latch_site *site);
+bool latch_write_until_(struct latch_rwlock *l, uint64_t mono_ns, const struct latch_site *site);
 void latch_cond_wait_(struct latch_cond *c, struct latch_mutex *m, const struct latch_site *site)
         LATCH_TSA_(requires_capability(*m));
 int latch_cond_wait_until_(struct latch_cond *c, struct latch_mutex *m, uint64_t mono_ns,
@@ -41,6 +48,15 @@ void latch_blocking_(const char *what, const struct latch_site *site);
         static inline void latch_guard_end_##mode(struct latch_guard_##mode *g) {                  \
                 if (g->lock)                                                                       \
                         latch_##mode##_drop_(g->lock, g->site);                                    \
+        }                                                                                          \
+        static inline struct latch_guard_##mode latch_begin_try_##mode(                            \
+                struct type *l, const struct latch_site *site) {                                   \
+                return (struct latch_guard_##mode){latch_##mode##_try_(l, site) ? l : NULL, site}; \
+        }                                                                                          \
+        static inline struct latch_guard_##mode latch_begin_until_##mode(                          \
+                struct type *l, uint64_t mono_ns, const struct latch_site *site) {                 \
+                bool got = latch_##mode##_until_(l, mono_ns, site);                                \
+                return (struct latch_guard_##mode){got ? l : NULL, site};                          \
         }
 LATCH_GUARD_TYPE_(mutex, latch_mutex)
 LATCH_GUARD_TYPE_(read, latch_rwlock)
@@ -56,11 +72,15 @@ LATCH_GUARD_TYPE_(write, latch_rwlock)
                 LATCH_TSA_(drop(*l, latch_class_##name)) LATCH_UNCHECKED_ {                        \
                 (void)l;                                                                           \
         }                                                                                          \
+        static inline bool latch_probe_got_##mode##_##name(struct type *l)                         \
+                LATCH_TSA_(assertion(*l, latch_class_##name)) LATCH_UNCHECKED_ {                   \
+                return l != NULL;                                                                  \
+        }                                                                                          \
         static inline struct latch_guard_##mode latch_begin_##mode##_##name(                       \
                 struct type *l, const struct latch_site *site)                                     \
                 LATCH_TSA_(assertion(*l, latch_class_##name)) LATCH_UNCHECKED_ {                   \
-                latch_##mode##_take_(l, site);                                                     \
-                return (struct latch_guard_##mode){l, site};                                       \
+                return (struct latch_guard_##mode){latch_##mode##_take_(l, site) ? l : NULL,       \
+                                                   site};                                          \
         }
 
 #define X(name, under)                                                                             \
@@ -94,3 +114,13 @@ LATCH_CLASSES(X)
                         latch_end_##n : latch_probe_drop_##mode##_##name(p);                       \
                         break;                                                                     \
                 } else
+
+/* What may not be had: the analysis takes it for held in the first branch alone. */
+#define LATCH_MAYBE_(mode, name, p, begin, n) LATCH_MAYBE_2_(mode, name, p, begin, n)
+#define LATCH_MAYBE_2_(mode, name, p, begin, n)                                                    \
+        for (struct latch_guard_##mode latch_guard_##n                                             \
+             __attribute__((cleanup(latch_guard_end_##mode), unused)) = begin;                     \
+             ; ({ goto latch_end_##n; }))                                                          \
+                if (0) {                                                                           \
+                        latch_end_##n : break;                                                     \
+                } else if (latch_guard_##n.lock && latch_probe_got_##mode##_##name(p))

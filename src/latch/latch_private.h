@@ -31,18 +31,23 @@ enum latch_violation {
         LATCH_NOT_BEGUN,
 };
 
-/* Prints what happened, with every place and owner that is known, and aborts. `lock` and `site` may be
- * NULL where the violation is about none. */
-_Noreturn void latch_report(enum latch_violation what, const struct latch_head *lock,
-                            const struct latch_site *site, const char *detail);
+/* Counts what happened and prints it, with every place and owner that is known, as the policy says. Returns if it
+ * lets the program go on. `lock` and `site` may be NULL where the violation is about none. */
+void latch_report(enum latch_violation what, const struct latch_head *lock,
+                  const struct latch_site *site, const char *detail);
 
 /* The tracker: called after each acquisition and before each release, in that order. */
-void latch_track_want(struct latch_head *h, const struct latch_site *site, /* before: judges */
-                      enum latch_mode mode);
+/* Judges what is about to be taken. False: it must not be, this thread has it. */
+bool latch_track_want(struct latch_head *h, const struct latch_site *site, enum latch_mode mode);
+/* The same for what will not wait: no order can be wrong. */
+bool latch_track_try(struct latch_head *h, const struct latch_site *site, enum latch_mode mode);
 void latch_track_take(struct latch_head *h, const struct latch_site *site, enum latch_mode mode);
-void latch_track_drop(struct latch_head *h, const struct latch_site *site, enum latch_mode mode);
+void latch_track_reader(struct latch_rwlock *l, const struct latch_site *site); /* take, shared */
+/* False: it must not be let go, it is not this thread's. */
+bool latch_track_drop(struct latch_head *h, const struct latch_site *site, enum latch_mode mode);
 void latch_track_init(struct latch_head *h, enum latch_class class);
-void latch_track_done(struct latch_head *h, const struct latch_site *site, unsigned readers);
+/* False: it must not be destroyed, it is held. */
+bool latch_track_done(struct latch_head *h, const struct latch_site *site, unsigned readers);
 
 /* The classes that may be held while `class` is taken, as a mask; transitive. */
 uint64_t latch_order_under(enum latch_class class);

@@ -19,19 +19,21 @@ void latch_mutex_init(struct latch_mutex *m, enum latch_class class) {
 }
 
 void latch_mutex_done_(struct latch_mutex *m, const struct latch_site *site) {
-        latch_track_done(&m->head, site, 0);
-        must(pthread_mutex_destroy(&m->mutex));
+        if (latch_track_done(&m->head, site, 0))
+                must(pthread_mutex_destroy(&m->mutex));
 }
 
-void latch_mutex_take_(struct latch_mutex *m, const struct latch_site *site) LATCH_UNCHECKED_ {
-        latch_track_want(&m->head, site, LATCH_EXCLUSIVE);
+bool latch_mutex_take_(struct latch_mutex *m, const struct latch_site *site) LATCH_UNCHECKED_ {
+        if (!latch_track_want(&m->head, site, LATCH_EXCLUSIVE))
+                return false;
         must(pthread_mutex_lock(&m->mutex));
         latch_track_take(&m->head, site, LATCH_EXCLUSIVE);
+        return true;
 }
 
 void latch_mutex_drop_(struct latch_mutex *m, const struct latch_site *site) LATCH_UNCHECKED_ {
-        latch_track_drop(&m->head, site, LATCH_EXCLUSIVE);
-        must(pthread_mutex_unlock(&m->mutex));
+        if (latch_track_drop(&m->head, site, LATCH_EXCLUSIVE))
+                must(pthread_mutex_unlock(&m->mutex));
 }
 
 bool latch_holds_mutex(const struct latch_mutex *m) {
@@ -45,32 +47,36 @@ void latch_rwlock_init(struct latch_rwlock *l, enum latch_class class) {
 }
 
 void latch_rwlock_done_(struct latch_rwlock *l, const struct latch_site *site) {
-        latch_track_done(&l->head, site, atomic_load(&l->readers));
-        must(pthread_rwlock_destroy(&l->rwlock));
+        if (latch_track_done(&l->head, site, atomic_load(&l->readers)))
+                must(pthread_rwlock_destroy(&l->rwlock));
 }
 
-void latch_read_take_(struct latch_rwlock *l, const struct latch_site *site) LATCH_UNCHECKED_ {
-        latch_track_want(&l->head, site, LATCH_SHARED);
+bool latch_read_take_(struct latch_rwlock *l, const struct latch_site *site) LATCH_UNCHECKED_ {
+        if (!latch_track_want(&l->head, site, LATCH_SHARED))
+                return false;
         must(pthread_rwlock_rdlock(&l->rwlock));
-        atomic_fetch_add_explicit(&l->readers, 1, memory_order_relaxed);
-        latch_track_take(&l->head, site, LATCH_SHARED);
+        latch_track_reader(l, site);
+        return true;
 }
 
 void latch_read_drop_(struct latch_rwlock *l, const struct latch_site *site) LATCH_UNCHECKED_ {
-        latch_track_drop(&l->head, site, LATCH_SHARED);
+        if (!latch_track_drop(&l->head, site, LATCH_SHARED))
+                return;
         atomic_fetch_sub_explicit(&l->readers, 1, memory_order_relaxed);
         must(pthread_rwlock_unlock(&l->rwlock));
 }
 
-void latch_write_take_(struct latch_rwlock *l, const struct latch_site *site) LATCH_UNCHECKED_ {
-        latch_track_want(&l->head, site, LATCH_EXCLUSIVE);
+bool latch_write_take_(struct latch_rwlock *l, const struct latch_site *site) LATCH_UNCHECKED_ {
+        if (!latch_track_want(&l->head, site, LATCH_EXCLUSIVE))
+                return false;
         must(pthread_rwlock_wrlock(&l->rwlock));
         latch_track_take(&l->head, site, LATCH_EXCLUSIVE);
+        return true;
 }
 
 void latch_write_drop_(struct latch_rwlock *l, const struct latch_site *site) LATCH_UNCHECKED_ {
-        latch_track_drop(&l->head, site, LATCH_EXCLUSIVE);
-        must(pthread_rwlock_unlock(&l->rwlock));
+        if (latch_track_drop(&l->head, site, LATCH_EXCLUSIVE))
+                must(pthread_rwlock_unlock(&l->rwlock));
 }
 
 void latch_cond_init(struct latch_cond *c) {
@@ -90,11 +96,13 @@ static void before_wait(struct latch_mutex *m, const struct latch_site *site) {
         struct latch_thread *self = latch_thread_self();
 
         for (unsigned i = 0; i < self->held_count; i++)
-                if (self->held[i].lock != &m->head)
+                if (self->held[i].lock != &m->head) {
                         latch_report(LATCH_WAIT_WHILE_HOLDING, self->held[i].lock, site, NULL);
+                        break;
+                }
         if (!latch_holds_mutex(m))
                 latch_report(LATCH_WAIT_WITHOUT, &m->head, site, NULL);
-        latch_track_drop(&m->head, site, LATCH_EXCLUSIVE);
+        (void)latch_track_drop(&m->head, site, LATCH_EXCLUSIVE);
 }
 
 /* A wait ends with m held however it ends: also when the thread is cancelled in it. */

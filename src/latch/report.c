@@ -3,6 +3,10 @@
 #include <stdlib.h>
 
 #include "latch/latch_private.h"
+#include "latch/policy.h"
+
+static _Atomic enum latch_policy policy;
+static _Atomic uint64_t violations;
 
 static const char *const titles[] = {
         [LATCH_DOUBLE_RELEASE] = "double release",
@@ -83,10 +87,27 @@ static void print_order(const struct latch_thread *self, const struct latch_head
                 fprintf(stderr, "  %-10s no order of %s and %s\n", "table", ours, other);
 }
 
+/* Nothing could be relied on after it, or the thread would only hang. */
+static bool is_final(enum latch_violation what) {
+        switch (what) {
+        case LATCH_UPGRADE:
+        case LATCH_NOT_ALIVE:
+        case LATCH_WAIT_WITHOUT:
+        case LATCH_BLOCKING_IN_CALLBACK:
+        case LATCH_WAIT_IN_SECTION:
+        case LATCH_TOO_MANY:
+        case LATCH_NOT_BEGUN: return true;
+        default: return false;
+        }
+}
+
 void latch_report(enum latch_violation what, const struct latch_head *lock,
                   const struct latch_site *site, const char *detail) {
         const struct latch_thread *self = latch_thread_self();
 
+        atomic_fetch_add_explicit(&violations, 1, memory_order_relaxed);
+        if (atomic_load(&policy) == LATCH_POLICY_COUNT && !is_final(what))
+                return;
         flockfile(stderr);
         fprintf(stderr, "latch: %s%s%s\n", titles[what], detail ? ": " : "", detail ? detail : "");
         fprintf(stderr, "  %-10s %s (tid %d)\n", "thread", self->name, (int)self->tid);
@@ -98,5 +119,14 @@ void latch_report(enum latch_violation what, const struct latch_head *lock,
                 print_order(self, lock);
         fflush(stderr);
         funlockfile(stderr);
-        abort();
+        if (atomic_load(&policy) == LATCH_POLICY_ABORT || is_final(what))
+                abort();
+}
+
+void latch_set_policy(enum latch_policy wanted) {
+        atomic_store(&policy, wanted);
+}
+
+uint64_t latch_violations(void) {
+        return atomic_load_explicit(&violations, memory_order_relaxed);
 }

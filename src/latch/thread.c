@@ -12,11 +12,24 @@ static _Thread_local struct latch_thread self;
 static pthread_key_t at_end;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/* Who held a lock that nobody will let go, for reports that come later. */
+static struct latch_thread ended = {.name = "(ended)"};
+
+static void judge_end(const struct latch_thread *t) {
+        if (t->held_count > 0)
+                latch_report(LATCH_END_WHILE_HOLDING, t->held[t->held_count - 1].lock, NULL, NULL);
+}
+
 static void thread_ends(void *arg) {
         struct latch_thread *t = arg;
 
-        if (t->held_count > 0)
-                latch_report(LATCH_END_WHILE_HOLDING, t->held[t->held_count - 1].lock, NULL, NULL);
+        judge_end(t);
+        for (unsigned i = 0; i < t->held_count; i++)
+                if (t->held[i].mode == LATCH_EXCLUSIVE)
+                        atomic_store_explicit(&t->held[i].lock->owner, &ended,
+                                              memory_order_relaxed);
+        t->held_count = 0;
+        t->held_mask = 0;
 }
 
 /* In the child nobody would let it go: its owner there is a thread with another number. */
@@ -72,7 +85,7 @@ void latch_thread_begin(const char *name) {
 void latch_thread_end(void) {
         struct latch_thread *t = latch_thread_self();
 
-        thread_ends(t);
+        judge_end(t);
         if (t->in_rcu)
                 rcu_unregister_thread();
         t->in_rcu = false;

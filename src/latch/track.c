@@ -17,14 +17,17 @@ static bool is_alive(const struct latch_head *h) {
         return atomic_load_explicit(&h->life, memory_order_relaxed) == LATCH_ALIVE_;
 }
 
-void latch_track_done(struct latch_head *h, const struct latch_site *site, unsigned readers) {
+bool latch_track_done(struct latch_head *h, const struct latch_site *site, unsigned readers) {
+        bool owned = atomic_load_explicit(&h->owner, memory_order_relaxed) != NULL;
+
         if (!is_alive(h))
                 latch_report(LATCH_NOT_ALIVE, h, site, "destroyed before init or a second time");
-        if (atomic_load_explicit(&h->owner, memory_order_relaxed))
-                latch_report(LATCH_DESTROY_WHILE_HELD, h, site, NULL);
-        if (readers > 0)
-                latch_report(LATCH_DESTROY_WHILE_HELD, h, site, "by readers");
+        if (owned || readers > 0) {
+                latch_report(LATCH_DESTROY_WHILE_HELD, h, site, owned ? NULL : "by readers");
+                return false;
+        }
         atomic_store_explicit(&h->life, LATCH_DEAD_, memory_order_relaxed);
+        return true;
 }
 
 static struct latch_held *find_held(struct latch_thread *self, const struct latch_head *h) {
@@ -41,7 +44,7 @@ static enum latch_violation second_time(const struct latch_held *held, enum latc
         return mode == LATCH_SHARED ? LATCH_READ_TWICE : LATCH_UPGRADE;
 }
 
-void latch_track_want(struct latch_head *h, const struct latch_site *site, enum latch_mode mode) {
+bool latch_track_try(struct latch_head *h, const struct latch_site *site, enum latch_mode mode) {
         struct latch_thread *self = latch_thread_self();
         const struct latch_held *held;
 
@@ -50,17 +53,27 @@ void latch_track_want(struct latch_head *h, const struct latch_site *site, enum 
         if (!is_alive(h))
                 latch_report(LATCH_NOT_ALIVE, h, site, "taken before init or after done");
         if (self->held_mask == 0)
-                return;
+                return true;
         held = find_held(self, h);
         if (held)
                 latch_report(second_time(held, mode), h, site, NULL);
+        else if (self->held_count == LATCH_HELD_MAX)
+                latch_report(LATCH_TOO_MANY, h, site, NULL);
+        return !held;
+}
+
+bool latch_track_want(struct latch_head *h, const struct latch_site *site, enum latch_mode mode) {
+        struct latch_thread *self = latch_thread_self();
+        bool may = latch_track_try(h, site, mode);
+
+        if (self->held_mask == 0 || !may)
+                return may;
         if (self->held_mask & UINT64_C(1) << h->class)
                 latch_report(LATCH_SAME_CLASS, h, site, NULL);
-        if (self->held_mask & ~latch_order_under(h->class))
+        else if (self->held_mask & ~latch_order_under(h->class))
                 latch_report(LATCH_INVERSION, h, site, NULL);
-        if (self->held_count == LATCH_HELD_MAX)
-                latch_report(LATCH_TOO_MANY, h, site, NULL);
         latch_witness_note(self, h->class, site);
+        return true;
 }
 
 void latch_track_take(struct latch_head *h, const struct latch_site *site, enum latch_mode mode) {
@@ -74,6 +87,11 @@ void latch_track_take(struct latch_head *h, const struct latch_site *site, enum 
         }
 }
 
+void latch_track_reader(struct latch_rwlock *l, const struct latch_site *site) {
+        atomic_fetch_add_explicit(&l->readers, 1, memory_order_relaxed);
+        latch_track_take(&l->head, site, LATCH_SHARED);
+}
+
 /* Whether anybody holds it; only a rwlock is held shared. */
 static bool is_held(struct latch_head *h, enum latch_mode mode) {
         if (atomic_load_explicit(&h->owner, memory_order_relaxed))
@@ -83,29 +101,41 @@ static bool is_held(struct latch_head *h, enum latch_mode mode) {
 }
 
 /* Not on our stack: another holds it, or nobody does any more. */
-static _Noreturn void report_foreign(struct latch_head *h, const struct latch_site *site,
-                                     enum latch_mode mode) {
+static void report_foreign(struct latch_head *h, const struct latch_site *site,
+                           enum latch_mode mode) {
         if (!is_alive(h))
                 latch_report(LATCH_NOT_ALIVE, h, site, "let go before init or after done");
         latch_report(is_held(h, mode) ? LATCH_RELEASE_BY_ANOTHER : LATCH_DOUBLE_RELEASE, h, site,
                      NULL);
 }
 
-void latch_track_drop(struct latch_head *h, const struct latch_site *site, enum latch_mode mode) {
+/* Of what is held: where the policy lets it, two of one class may be. */
+static uint64_t mask_of_held(const struct latch_thread *self) {
+        uint64_t mask = 0;
+
+        for (unsigned i = 0; i < self->held_count; i++)
+                mask |= UINT64_C(1) << self->held[i].lock->class;
+        return mask;
+}
+
+bool latch_track_drop(struct latch_head *h, const struct latch_site *site, enum latch_mode mode) {
         struct latch_thread *self = latch_thread_self();
         struct latch_held *held = find_held(self, h);
 
-        if (!held || held->mode != mode)
+        if (!held || held->mode != mode) {
                 report_foreign(h, site, mode);
+                return false;
+        }
         size_t above = (size_t)(&self->held[self->held_count] - (held + 1));
         memmove(held, held + 1, above * sizeof *held);
         self->held_count--;
-        self->held_mask &= ~(UINT64_C(1) << h->class);
+        self->held_mask = mask_of_held(self);
         if (mode == LATCH_EXCLUSIVE) {
                 /* Before the unlock: after it the word would be the next owner's to write. */
                 atomic_store_explicit(&h->let_go_at, site, memory_order_relaxed);
                 atomic_store_explicit(&h->owner, NULL, memory_order_relaxed);
         }
+        return true;
 }
 
 void latch_blocking_(const char *what, const struct latch_site *site) {
