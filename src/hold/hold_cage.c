@@ -191,6 +191,7 @@ static void started(struct hold *h, pid_t pid, int *master) {
         }
         hold_move(h, STAGE_RUNNING);
         h->conn.word_due = true;
+        hold_cwd_start(h);
         hold_clocks_started(h);
         if (h->ending)
                 (void)hold_cage_signal(h, SIGTERM, INIT_ALL);

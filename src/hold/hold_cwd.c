@@ -24,6 +24,15 @@ static bool is_removed(const char *link, const char *path, size_t n) {
                (stat(link, &st) < 0 || st.st_nlink == 0);
 }
 
+/* A path of the cage as the workspace has it; "" of what is elsewhere, or longer than is told. */
+static void take(const char *path, size_t n, char ret[HOLD_CWD_MAX + 1]) {
+        ret[0] = '\0';
+        if (n < WORK_N || n > WORK_N + HOLD_CWD_MAX || memcmp(path, WORK, WORK_N) != 0)
+                return;
+        memcpy(ret, path + WORK_N, n - WORK_N);
+        ret[n - WORK_N] = '\0';
+}
+
 /* The folder of this process in the workspace, or "". False: it cannot be said. */
 static bool read_cwd(pid_t pid, char ret[HOLD_CWD_MAX + 1]) {
         char link[32], path[WORK_N + HOLD_CWD_MAX + 1];
@@ -32,13 +41,14 @@ static bool read_cwd(pid_t pid, char ret[HOLD_CWD_MAX + 1]) {
         ssize_t n = readlink(link, path, sizeof path);
         if (n < 0 && errno != ENAMETOOLONG)
                 return false;
-        ret[0] = '\0';
-        if (n < (ssize_t)WORK_N || n == (ssize_t)sizeof path || memcmp(path, WORK, WORK_N) != 0 ||
-            is_removed(link, path, (size_t)n))
-                return true;
-        memcpy(ret, path + WORK_N, (size_t)n - WORK_N);
-        ret[(size_t)n - WORK_N] = '\0';
+        take(path, n < 0 || is_removed(link, path, (size_t)n) ? 0 : (size_t)n, ret);
         return true;
+}
+
+void hold_cwd_start(struct hold *h) {
+        if (h->setup->tty)
+                take(h->setup->cwd, strlen(h->setup->cwd), h->cwd);
+        h->conn.cwd_due = h->cwd[0] != '\0';
 }
 
 /* Of the group in the foreground, by its leader. Where that one has ended, what was known stays. While the group is

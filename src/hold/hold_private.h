@@ -171,7 +171,8 @@ void hold_screen_resize(struct hold *h); /* before the program hears of h->cols,
 _must_use_ int hold_screen_snapshot(struct hold *h, int *ret_fd, uint64_t *ret_offset);
 
 /* ---- hold_cwd.c ---- */
-void hold_cwd_look(struct hold *h); /* what has changed is due */
+void hold_cwd_start(struct hold *h); /* it has started: where it was told to */
+void hold_cwd_look(struct hold *h);  /* what has changed is due */
 
 /* ---- hold_input.c ---- */
 void hold_input_take(struct hold *h, const struct hold_input *m, const char *bytes, size_t n);

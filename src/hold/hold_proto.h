@@ -22,7 +22,7 @@
  * and on each connection, if there is one; five times a second at most.
  *
  * The folder: since version 4 the holder of a terminal says where the program in its foreground is (HOLD_CWD), like the title.
- * It looks once a second at most, and only while there is input or output.
+ * At first that is where it was started; it looks once a second at most, and only while there is input or output.
  *
  * Each side checks the other as if it were hostile: sizes, types, ranges, descriptors.
  */
