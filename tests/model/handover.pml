@@ -13,7 +13,7 @@
  * Memory order: nothing here is shared but by the kernel's sockets, and the ring's head, which is wakeup.pml's.
  *
  * Left out: the window and the gate (gate.pml), messages of more than one byte (a known part is cut off in front:
- * tests/hold), FULL for lack of memory, a holder that dies or says nothing, several keys (input.pml).
+ * tests/hold), FULL for lack of memory, a holder that dies or says nothing, several keys.
  */
 #if defined(BROKEN_2) || defined(BROKEN_3)
 #define INPUTS 3                 /* it takes a byte behind one that was refused to tell these */
