@@ -96,7 +96,8 @@ bool session_lost_now(struct session *s) {
                 return false;
         end.ended_ms = clock_real_ms();
         session_settle(s, SESSION_LOST, &end);
-        return true;
+        LATCH_GUARD(session, &s->lock);
+        return s->state != SESSION_DYING; /* else another thread settles it, and is not done yet */
 }
 
 void session_lose(struct session *s, const char *why) {

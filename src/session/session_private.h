@@ -184,7 +184,7 @@ void session_lose(struct session *s, const char *why);
 void session_ring_bad(struct session *s);
 /* Ended, and its holder is not what it should be: that one goes, what it kept is gone. */
 void session_without_holder(struct session *s);
-/* Asks again whether a cage that is being killed is gone. False: not yet. */
+/* Asks again whether a cage that is being killed is gone, and all of it settled. False: not yet. */
 bool session_lost_now(struct session *s);
 /* Reads what a dying session's holder still says, where the pump does not. True: the holder is gone. */
 bool session_drain_dying(struct session *s);
