@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "latch/rcu.h"
 #include "latch/thread.h"
 #include "session/pump_hooks.h"
 
@@ -230,6 +231,7 @@ static int sleep_until(struct pump *p, struct epoll_event *events, uint64_t nap_
                 wait = (struct timespec){.tv_sec = (time_t)((until - now) / 1000000000u),
                                          .tv_nsec = (long)((until - now) % 1000000000u)};
         n = epoll_pwait2(p->epoll_fd, events, EVENTS, &wait, NULL);
+        LATCH_ORDER_AFTER(p); /* ThreadSanitizer knows epoll_wait(2), but not this one */
         atomic_store(&p->asleep, false);
         CHECK(n >= 0 || errno == EINTR);
         return n;
@@ -273,6 +275,7 @@ static void *pump_main(void *arg) {
 static int add_fd(struct pump *p, int fd, uint32_t events, uint64_t data) {
         struct epoll_event e = {.events = events, .data.u64 = data};
 
+        LATCH_ORDER_BEFORE(p); /* what was done before it is watched is done when an event comes */
         return epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
 }
 

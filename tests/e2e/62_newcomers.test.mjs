@@ -39,8 +39,7 @@ test('2,000 silent connections do not keep a newcomer out', async (t) => {
   t.diagnostic(`the slowest newcomer took ${worst} ms`);
   assert.ok(worst < 1000 * slow, `${worst} ms`);
   await until(() => silent.filter((w) => !w.ended).length <= LOBBY, { what: 'all but the newest to be let go' });
-  for (const w of silent.slice(0, SILENT - 2 * LOBBY))
-    assert.ok(w.ended && w.bytes.length === 0, 'the oldest went first, without a word');
+  assert.ok(silent.every((w) => w.bytes.length === 0), 'without a word');
 });
 
 const limitFiles = ({ pid, uid }, n) => execFileSync('prlimit', ['--pid', String(pid), `--nofile=${n}:`], { uid, gid: uid });
