@@ -237,7 +237,8 @@ test('a broken form leaves nothing of its last file', async (t) => {
 const MIB = 1 << 20;
 
 async function startWithQuota(t) {
-  const w = await start(t, { limits: { quota_bytes: MIB, quota_files: 100, requests_per_minute: 1000000 } });
+  // One user has half of the threads: room for thirty requests at once.
+  const w = await start(t, { server: { http_threads: 64 }, limits: { quota_bytes: MIB, quota_files: 100, requests_per_minute: 1000000 } });
   const me = async () => (await (await w.server.fetch('/api/me', { token: w.ann })).json()).quota;
   return { ...w, me };
 }
