@@ -199,6 +199,7 @@ static struct {
         atomic_int takes;
 } piece;
 
+/* The linker's names (--wrap of ld(1)). NOLINTBEGIN(bugprone-reserved-identifier) */
 size_t __real_port_viewers(struct port *p, struct viewer *ret[PORT_CHANNELS_MAX]);
 size_t __wrap_port_viewers(struct port *p, struct viewer *ret[PORT_CHANNELS_MAX]);
 size_t __wrap_port_viewers(struct port *p, struct viewer *ret[PORT_CHANNELS_MAX]) {
@@ -221,6 +222,8 @@ int __wrap_viewer_take(struct viewer *v, void *buf, size_t cap, struct viewer_ou
         sock_close(piece.sock, 1000, "");
         return 0;
 }
+
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 static void test_what_was_taken_meanwhile_does_not_follow_it_either(void **state) {
         int client;
