@@ -43,6 +43,7 @@ enum spawn_kind session_spawn_kind(enum session_kind kind) {
 
 int session_greet(struct session *s, struct holder_message *m) {
         const struct hold_hello *h = &m->u.hello;
+        struct ring_reader *ring = NULL;
 
         if (h->head.type != HOLD_HELLO || !well_formed(h) || !is_of(s, h))
                 return -EPROTO;
@@ -50,12 +51,13 @@ int session_greet(struct session *s, struct holder_message *m) {
         int r = descriptor_is_eventfd(m->fds[2]);
         if (r < 0)
                 return r;
-        r = ring_reader_open(m->fds[0], m->fds[1], s->about.id, &s->ring);
+        r = ring_reader_open(m->fds[0], m->fds[1], s->about.id, &ring);
         if (r < 0)
                 return r;
         s->wake_fd = m->fds[2];
         m->fds[2] = -1;
         LATCH_WITH(session, &s->lock) {
+                s->ring = ring; /* of an adopted one, that records may be written of already */
                 s->cols = h->cols;
                 s->rows = h->rows;
                 s->draws = h->tty && h->version >= HOLD_SNAPSHOTS;

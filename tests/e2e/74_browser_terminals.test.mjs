@@ -73,7 +73,7 @@ describe('terminals of the page', { timeout: 20 * TIMEOUT }, () => {
 
         it('finds text, copies it, opens links of the web alone, apart from this page', async () => {
                 await typeIn(page, 'clear; for i in $(seq 300); do echo "row $i"; done; echo needle-here\n');
-                await waitScreen(page, 'needle-here');
+                await waitScreen(page, /row 300\nneedle-here/);
                 await press(page, 'Control+Shift+F');
                 await page.keyboard.type('row 17');
                 await page.keyboard.press('Enter');
