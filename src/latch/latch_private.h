@@ -1,6 +1,8 @@
 /* latch_private.h - the inside of liblatch, for src/latch/ only. */
 #pragma once
 
+#include <time.h>
+
 #include "latch/lock.h"
 #include "latch/thread.h"
 
@@ -35,6 +37,16 @@ enum latch_violation {
  * lets the program go on. `lock` and `site` may be NULL where the violation is about none. */
 void latch_report(enum latch_violation what, const struct latch_head *lock,
                   const struct latch_site *site, const char *detail);
+
+/* This thread must hold nothing here: reported against the lock that it took last. */
+void latch_judge_held(const struct latch_thread *t, enum latch_violation what,
+                      const struct latch_site *site, const char *detail);
+
+/* Of a time of CLOCK_MONOTONIC in ns, for pthread's calls. */
+static inline struct timespec latch_timespec(uint64_t ns) {
+        return (struct timespec){.tv_sec = (time_t)(ns / 1000000000),
+                                 .tv_nsec = (long)(ns % 1000000000)};
+}
 
 /* The tracker: called after each acquisition and before each release, in that order. */
 /* Judges what is about to be taken. False: it must not be, this thread has it. */

@@ -123,8 +123,7 @@ void latch_cond_wait_(struct latch_cond *c, struct latch_mutex *m, const struct 
 
 int latch_cond_wait_until_(struct latch_cond *c, struct latch_mutex *m, uint64_t mono_ns,
                            const struct latch_site *site) {
-        struct timespec until = {.tv_sec = (time_t)(mono_ns / 1000000000),
-                                 .tv_nsec = (long)(mono_ns % 1000000000)};
+        const struct timespec until = latch_timespec(mono_ns);
 
         before_wait(m, site);
         _cleanup_(after_wait) _unused_ const struct wait wait = {m, site};

@@ -32,9 +32,7 @@ static void run_deferred(struct rcu_head *rcu) {
         LATCH_ORDER_AFTER(d);
         d->fn(d);
         self->in_callback = false;
-        if (self->held_count > 0)
-                latch_report(LATCH_CALLBACK_WHILE_HOLDING, self->held[self->held_count - 1].lock,
-                             NULL, NULL);
+        latch_judge_held(self, LATCH_CALLBACK_WHILE_HOLDING, NULL, NULL);
 }
 
 void latch_rcu_defer(struct latch_deferred *d, void (*fn)(struct latch_deferred *d)) {

@@ -15,15 +15,10 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 /* Who held a lock that nobody will let go, for reports that come later. */
 static struct latch_thread ended = {.name = "(ended)"};
 
-static void judge_end(const struct latch_thread *t) {
-        if (t->held_count > 0)
-                latch_report(LATCH_END_WHILE_HOLDING, t->held[t->held_count - 1].lock, NULL, NULL);
-}
-
 static void thread_ends(void *arg) {
         struct latch_thread *t = arg;
 
-        judge_end(t);
+        latch_judge_held(t, LATCH_END_WHILE_HOLDING, NULL, NULL);
         for (unsigned i = 0; i < t->held_count; i++)
                 if (t->held[i].mode == LATCH_EXCLUSIVE)
                         atomic_store_explicit(&t->held[i].lock->owner, &ended,
@@ -34,9 +29,7 @@ static void thread_ends(void *arg) {
 
 /* In the child nobody would let it go: its owner there is a thread with another number. */
 static void forks(void) {
-        if (self.held_count > 0)
-                latch_report(LATCH_FORK_WHILE_HOLDING, self.held[self.held_count - 1].lock, NULL,
-                             NULL);
+        latch_judge_held(&self, LATCH_FORK_WHILE_HOLDING, NULL, NULL);
 }
 
 /* A child has one thread, with another number. */
@@ -85,7 +78,7 @@ void latch_thread_begin(const char *name) {
 void latch_thread_end(void) {
         struct latch_thread *t = latch_thread_self();
 
-        judge_end(t);
+        latch_judge_held(t, LATCH_END_WHILE_HOLDING, NULL, NULL);
         if (t->in_rcu)
                 rcu_unregister_thread();
         t->in_rcu = false;

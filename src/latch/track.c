@@ -138,12 +138,16 @@ bool latch_track_drop(struct latch_head *h, const struct latch_site *site, enum 
         return true;
 }
 
+void latch_judge_held(const struct latch_thread *t, enum latch_violation what,
+                      const struct latch_site *site, const char *detail) {
+        if (t->held_count > 0)
+                latch_report(what, t->held[t->held_count - 1].lock, site, detail);
+}
+
 void latch_blocking_(const char *what, const struct latch_site *site) {
         struct latch_thread *self = latch_thread_self();
 
-        if (self->held_count > 0)
-                latch_report(LATCH_BLOCKING_WHILE_HOLDING, self->held[self->held_count - 1].lock,
-                             site, what);
+        latch_judge_held(self, LATCH_BLOCKING_WHILE_HOLDING, site, what);
         if (self->in_callback)
                 latch_report(LATCH_BLOCKING_IN_CALLBACK, NULL, site, what);
 }

@@ -11,11 +11,6 @@ static bool got(int r) {
         return r == 0;
 }
 
-static struct timespec time_of(uint64_t ns) {
-        return (struct timespec){.tv_sec = (time_t)(ns / 1000000000),
-                                 .tv_nsec = (long)(ns % 1000000000)};
-}
-
 #if defined(__SANITIZE_THREAD__)
 /* ThreadSanitizer of gcc 12 does not know the calls that name their clock: it is told by those that wait for the
  * time of day. */
@@ -26,7 +21,7 @@ static struct timespec wall_of(const struct timespec *mono) {
         clock_gettime(CLOCK_REALTIME, &w);
         int64_t ns = (mono->tv_sec - m.tv_sec + w.tv_sec) * INT64_C(1000000000) +
                      (mono->tv_nsec - m.tv_nsec + w.tv_nsec);
-        return time_of(ns < 0 ? 0 : (uint64_t)ns);
+        return latch_timespec(ns < 0 ? 0 : (uint64_t)ns);
 }
 #define pthread_mutex_clocklock(m, clock, at)                                                      \
         pthread_mutex_timedlock(m, &(struct timespec[]){wall_of(at)}[0])
@@ -46,7 +41,7 @@ bool latch_mutex_try_(struct latch_mutex *m, const struct latch_site *site) LATC
 
 bool latch_mutex_until_(struct latch_mutex *m, uint64_t mono_ns, const struct latch_site *site)
         LATCH_UNCHECKED_ {
-        const struct timespec at = time_of(mono_ns);
+        const struct timespec at = latch_timespec(mono_ns);
 
         if (!latch_track_want(&m->head, site, LATCH_EXCLUSIVE) ||
             !got(pthread_mutex_clocklock(&m->mutex, CLOCK_MONOTONIC, &at)))
@@ -65,7 +60,7 @@ bool latch_read_try_(struct latch_rwlock *l, const struct latch_site *site) LATC
 
 bool latch_read_until_(struct latch_rwlock *l, uint64_t mono_ns, const struct latch_site *site)
         LATCH_UNCHECKED_ {
-        const struct timespec at = time_of(mono_ns);
+        const struct timespec at = latch_timespec(mono_ns);
 
         if (!latch_track_want(&l->head, site, LATCH_SHARED) ||
             !got(pthread_rwlock_clockrdlock(&l->rwlock, CLOCK_MONOTONIC, &at)))
@@ -84,7 +79,7 @@ bool latch_write_try_(struct latch_rwlock *l, const struct latch_site *site) LAT
 
 bool latch_write_until_(struct latch_rwlock *l, uint64_t mono_ns, const struct latch_site *site)
         LATCH_UNCHECKED_ {
-        const struct timespec at = time_of(mono_ns);
+        const struct timespec at = latch_timespec(mono_ns);
 
         if (!latch_track_want(&l->head, site, LATCH_EXCLUSIVE) ||
             !got(pthread_rwlock_clockwrlock(&l->rwlock, CLOCK_MONOTONIC, &at)))

@@ -134,16 +134,24 @@ static struct hold_title title(const char *text, char behind) {
         return m;
 }
 
-static bool is_called(const struct holder_double *h, const char *name) {
+/* How it is listed; false if it is not. */
+static bool is_listed(const struct holder_double *h, struct session_info *ret) {
         struct session_info *list;
         size_t n;
         bool found = false;
 
         assert_int_equal(sessions_list(world.sessions, world.ann, &list, &n), 0);
-        for (size_t i = 0; i < n; i++)
-                found |= str_eq(list[i].id, h->id) && str_eq(list[i].title, name);
+        for (size_t i = 0; i < n && !found; i++)
+                if ((found = str_eq(list[i].id, h->id)))
+                        *ret = list[i];
         free(list);
         return found;
+}
+
+static bool is_called(const struct holder_double *h, const char *name) {
+        struct session_info info;
+
+        return is_listed(h, &info) && str_eq(info.title, name);
 }
 
 /* False: it is lost for it. Alone, of a terminal or not. */
@@ -205,15 +213,9 @@ static struct hold_cwd cwd(const char *path, char behind) {
 }
 
 static bool is_in(const struct holder_double *h, const char *folder) {
-        struct session_info *list;
-        size_t n;
-        bool found = false;
+        struct session_info info;
 
-        assert_int_equal(sessions_list(world.sessions, world.ann, &list, &n), 0);
-        for (size_t i = 0; i < n; i++)
-                found |= str_eq(list[i].id, h->id) && str_eq(list[i].cwd, folder);
-        free(list);
-        return found;
+        return is_listed(h, &info) && str_eq(info.cwd, folder);
 }
 
 /* On the wire it has the form of the wire; what lies elsewhere, or is too long there, is not said. */
