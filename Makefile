@@ -135,9 +135,18 @@ $(BUILD)/lib/liblatch.so: $(BUILD)/lib/obj/liblatch.o
 	  -lurcu -lpthread -o $@
 .PRECIOUS: $(BUILD)/lib/obj/%.o
 
-all: $(BINS_rel) $(LIBS_latch)
+all: $(BINS_rel) $(LIBS_latch) lock-order
 all-asan: $(BINS_asan)
 all-tsan: $(BINS_tsan)
+
+# The drawing of the table of lock classes is made from the table: one that is older than it is refused.
+lock-order: $(BUILD)/bin/latch-order
+	@$< svg >$(BUILD)/lock-order.svg
+	@cmp -s $(BUILD)/lock-order.svg docs/lock-order.svg || { \
+	  echo "docs/lock-order.svg is not what include/latch/classes.h says: make docs/lock-order.svg" >&2; exit 1; }
+.PHONY: lock-order docs/lock-order.svg
+docs/lock-order.svg: $(BUILD)/bin/latch-order
+	@$< svg >$@
 
 # The browser IDE: types checked, bundled, packed into a C table (front/assets.h).
 WEB := $(wildcard src/web/*.*)
@@ -245,7 +254,7 @@ $(BUILD)/tidy/tests/latch/%: CPPFLAGS += $(NESTED_TABLE)
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/latch
 	install -m 0755 $(filter-out %/civet-echo,$(BINS_rel)) $(DESTDIR)$(PREFIX)/bin
-	install -m 0644 README.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/latch
+	install -m 0644 README.md LICENSE docs/*.md docs/*.svg $(DESTDIR)$(PREFIX)/share/doc/latch
 	@$(MAKE) --no-print-directory install-liblatch
 
 # liblatch alone: headers without Latch's own table, both libraries, what pkg-config says of them.

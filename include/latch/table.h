@@ -16,7 +16,8 @@
 #ifdef LATCH_CLASSES_HEADER
 #include LATCH_CLASSES_HEADER
 #elif __has_include("latch/classes.h")
-#include "latch/classes.h"
+#define LATCH_CLASSES_HEADER "latch/classes.h"
+#include LATCH_CLASSES_HEADER
 #else
 #error "liblatch: name your table of lock classes: -DLATCH_CLASSES_HEADER='\"my_classes.h\"' (docs/liblatch.md)"
 #endif
@@ -29,7 +30,7 @@
 #define LATCH_UNCHECKED_ LATCH_TSA_(no_thread_safety_analysis)
 
 /* Of what is compiled into a program: the layout of locks and of the table. The library's soname ends in it. */
-#define LATCH_ABI         1
+#define LATCH_ABI         2
 #define LATCH_CLASSES_MAX 64
 
 #define X(name, under) LATCH_CLASS_##name,
@@ -47,6 +48,7 @@ struct latch_class_entry {
 struct latch_table {
         unsigned abi;
         unsigned count;
+        const char *header; /* where it is declared */
         const struct latch_class_entry *classes;
 };
 extern const struct latch_table latch_table;
@@ -55,7 +57,7 @@ extern const struct latch_table latch_table;
 #define LATCH_ENTRY_(name, order) {#name, #order},
 #define LATCH_DEFINE_CLASSES                                                                       \
         const struct latch_table latch_table = {                                                   \
-                LATCH_ABI, LATCH_CLASS_COUNT,                                                      \
+                LATCH_ABI, LATCH_CLASS_COUNT, LATCH_CLASSES_HEADER,                                \
                 (const struct latch_class_entry[]){LATCH_CLASSES(LATCH_ENTRY_)}}
 
 /* "unknown" for what the table does not have. */

@@ -63,6 +63,8 @@ bool latch_track_done(struct latch_head *h, const struct latch_site *site, unsig
 
 /* The classes that may be held while `class` is taken, as a mask; transitive. */
 uint64_t latch_order_under(enum latch_class class);
+/* Those alone that the table names. */
+uint64_t latch_order_declared(enum latch_class class);
 
 /* Who took a lock of one class while holding one of another, the first time that anybody did. */
 struct latch_witness {

@@ -1,11 +1,14 @@
 /* order.c - the declared order of the program's classes, closed over transitivity at the first use. */
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "latch/latch_private.h"
+#include "latch/orders.h"
 
-static uint64_t under[LATCH_CLASSES_MAX]; /* fixed once `once` has run */
+/* Fixed once `once` has run. */
+static uint64_t declared[LATCH_CLASSES_MAX], under[LATCH_CLASSES_MAX];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static uint64_t bit_of(const char *name, size_t n) {
@@ -51,7 +54,7 @@ static void judge_table(void) {
 static void close_order(void) {
         judge_table();
         for (unsigned i = 0; i < latch_table.count; i++)
-                under[i] = mask_of(latch_table.classes[i].order);
+                under[i] = declared[i] = mask_of(latch_table.classes[i].order);
         for (unsigned k = 0; k < latch_table.count; k++)
                 for (unsigned i = 0; i < latch_table.count; i++)
                         if (under[i] >> k & 1)
@@ -62,11 +65,17 @@ static void close_order(void) {
                                 latch_table.classes[i].name);
                         __builtin_trap();
                 }
+        (void)atexit(latch_orders_save);
 }
 
 uint64_t latch_order_under(enum latch_class class) {
         pthread_once(&once, close_order);
         return under[class];
+}
+
+uint64_t latch_order_declared(enum latch_class class) {
+        pthread_once(&once, close_order);
+        return declared[class];
 }
 
 const char *latch_class_name(enum latch_class class) {

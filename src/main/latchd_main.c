@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "config/config.h"
+#include "latch/orders.h"
 #include "latch/thread.h"
 #include "main/control.h"
 #include "main/host.h"
@@ -249,8 +250,10 @@ static void end(struct latchd *d) {
         control_free(d->control);
         fd_close(d->signals);
         log_event(LOG_INFO, "server.ended", LOG_I("status", d->status));
-        if (!closed)
-                _exit(d->status); /* threads still run: nothing may be torn down under them */
+        if (closed)
+                return;
+        latch_orders_save();
+        _exit(d->status); /* threads still run: nothing may be torn down under them */
 }
 
 static int serve(const struct config *config, const struct reload *again) {

@@ -6,13 +6,17 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/macros.h"
 #include "latch/lock.h"
+#include "latch/orders.h"
 #include "latch/thread.h"
 
 #define SECOND_NS UINT64_C(1000000000)
@@ -260,6 +264,52 @@ static void test_a_wait_ends_when_woken(void **state) {
 
 /* ---- what the table says ---- */
 
+/* Each order that the table declares, between neighbours and further. */
+static void test_declared_orders_are_taken(void **state) LATCH_UNCHECKED_ {
+        static struct latch_mutex middle, tower[LATCH_HELD_MAX + 1];
+
+        (void)state;
+        latch_mutex_init(&middle, LATCH_CLASS_middle);
+        LATCH_WITH(outer, &outer)
+                LATCH_WITH(middle, &middle) {
+                        LATCH_WITH(inner, &inner)
+                                assert_int_equal(latch_thread_self()->held_count, 3);
+                        LATCH_WITH_READ(beside, &table)
+                                assert_int_equal(latch_thread_self()->held_count, 3);
+                }
+        for (unsigned i = 0; i <= LATCH_HELD_MAX; i++)
+                latch_mutex_init(&tower[i], LATCH_CLASS_t1 + i);
+        for (unsigned first = 0; first < 2; first++) {
+                for (unsigned i = 0; i < LATCH_HELD_MAX; i++)
+                        latch_mutex_take_(&tower[first + i], LATCH_HERE_());
+                for (unsigned i = 0; i < LATCH_HELD_MAX; i++)
+                        latch_mutex_drop_(&tower[first + i], LATCH_HERE_());
+        }
+        for (unsigned i = 0; i <= LATCH_HELD_MAX; i++)
+                latch_mutex_done(&tower[i]);
+        latch_mutex_done(&middle);
+        assert_free(&outer);
+}
+
+static void test_the_table_and_what_was_seen_are_told(void **state) {
+        static char said[1 << 16];
+        _cleanup_(fd_closep) int fd = memfd_create("orders", MFD_CLOEXEC);
+
+        (void)state;
+        assert_int_equal(leave_by_return(), 7);
+        assert_int_equal(latch_orders_write(fd), 0);
+        ssize_t n = pread(fd, said, sizeof said - 1, 0);
+        assert_true(n > 0);
+        assert_int_equal(strncmp(said, "table nested_classes.h test_guards ", 35), 0);
+        assert_non_null(strstr(said, "\nclass inner\nclass beside\n"));
+        assert_non_null(strstr(said, "\norder beside outer\norder beside middle\n"));
+        assert_null(strstr(said, "\norder inner outer\n")); /* it follows */
+        assert_non_null(strstr(said, "\nseen inner outer tests/latch/test_guards.c:"));
+        assert_non_null(strstr(said, " (leave_by_return), by tester\n"));
+        assert_null(strstr(said, "\nseen outer inner"));
+        assert_int_equal(latch_orders_write(-1), -EBADF);
+}
+
 static void test_names_and_numbers(void **state) {
         (void)state;
         assert_string_equal(latch_class_name(LATCH_CLASS_inner), "inner");
@@ -301,6 +351,8 @@ int main(void) {
                 cmocka_unit_test(test_a_wait_ends_at_its_deadline),
                 cmocka_unit_test(test_a_wait_ends_when_woken),
                 cmocka_unit_test(test_names_and_numbers),
+                cmocka_unit_test(test_declared_orders_are_taken),
+                cmocka_unit_test(test_the_table_and_what_was_seen_are_told),
         };
 
         return cmocka_run_group_tests_name("guards", tests, begin, end);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -211,5 +212,6 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_some_never_go_on, begin, end),
         };
 
+        unsetenv("LATCH_ORDERS"); /* wrong ones are taken here on purpose */
         return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
 }
