@@ -1,13 +1,14 @@
 /* bank.c - a small program on liblatch, with a bug to choose. liblatch reports it and ends the program.
  *
  *     cc -I. -DLATCH_CLASSES_HEADER='"bank_classes.h"' bank.c $(pkg-config --cflags --libs liblatch) -o bank
- *     ./bank inversion | blocking | closed | none
+ *     ./bank inversion | blocking | closed | late | none
  */
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <latch/lease.h>
 #include <latch/lock.h>
 #include <latch/thread.h>
 
@@ -71,11 +72,15 @@ static void *count(void *arg) {
         return NULL;
 }
 
-static void run(void *(*work)(void *)) {
+static void run_with(void *(*work)(void *), char *of) {
         pthread_t t;
 
-        if (pthread_create(&t, NULL, work, NULL) == 0)
+        if (pthread_create(&t, NULL, work, of) == 0)
                 pthread_join(t, NULL);
+}
+
+static void run(void *(*work)(void *)) {
+        run_with(work, NULL);
 }
 
 /* The bug: the account goes while somebody counts it. */
@@ -89,11 +94,38 @@ static void close_account(void) {
         latch_mutex_done(&account);
 }
 
+static struct latch_lease desk; /* whoever is being served has it, from one call to the next */
+static struct latch_token calls;
+
+static void *serve(void *customer) {
+        latch_thread_begin("clerk");
+        calls = latch_lease_take(&desk, customer);
+        latch_thread_end();
+        return NULL;
+}
+
+static void *time_out(void *unused) {
+        latch_thread_begin("clock");
+        latch_lease_release(calls);
+        latch_thread_end();
+        return unused;
+}
+
+/* The bug: ann is told that she was too slow, then says herself that she is done. It is bob's turn by then. */
+static void serve_two(void) {
+        run_with(serve, "ann");
+        struct latch_token ann = calls;
+        run_with(time_out, NULL);
+        run_with(serve, "bob");
+        latch_lease_release(ann);
+}
+
 int main(int argc, char **argv) {
         const char *bug = argc > 1 ? argv[1] : "none";
 
         latch_mutex_init(&ledger, LATCH_CLASS_ledger);
         latch_mutex_init(&account, LATCH_CLASS_account);
+        latch_lease_init(&desk, "desk");
         run(deposit);
         if (strcmp(bug, "inversion") == 0)
                 run(audit);
@@ -101,6 +133,9 @@ int main(int argc, char **argv) {
                 run(withdraw);
         else if (strcmp(bug, "closed") == 0)
                 close_account();
+        else if (strcmp(bug, "late") == 0)
+                serve_two();
+        latch_lease_done(&desk);
         latch_mutex_done(&account);
         latch_mutex_done(&ledger);
         return 0;

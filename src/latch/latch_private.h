@@ -31,12 +31,21 @@ enum latch_violation {
         LATCH_IN_HANDLER,
         LATCH_TOO_MANY,
         LATCH_NOT_BEGUN,
+        LATCH_LEASE_TWICE,
+        LATCH_LEASE_STALE,
+        LATCH_LEASE_HELD,
+        LATCH_LEASE_NOT_ALIVE,
 };
 
 /* Counts what happened and prints it, with every place and owner that is known, as the policy says. Returns if it
  * lets the program go on. `lock` and `site` may be NULL where the violation is about none. */
 void latch_report(enum latch_violation what, const struct latch_head *lock,
                   const struct latch_site *site, const char *detail);
+
+/* The same about what is no lock: print tells of it, by lines on stderr. */
+void latch_report_about(enum latch_violation what, const struct latch_site *site,
+                        const char *detail, void (*print)(const void *thing), const void *thing);
+void latch_print_site(const char *what, const struct latch_site *site); /* NULL: no line */
 
 /* This thread must hold nothing here: reported against the lock that it took last. */
 void latch_judge_held(const struct latch_thread *t, enum latch_violation what,

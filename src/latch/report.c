@@ -30,9 +30,13 @@ static const char *const titles[] = {
         [LATCH_IN_HANDLER] = "a lock taken in a signal handler",
         [LATCH_TOO_MANY] = "too many locks held at once",
         [LATCH_NOT_BEGUN] = "RCU used by a thread that did not call latch_thread_begin",
+        [LATCH_LEASE_TWICE] = "lease released twice",
+        [LATCH_LEASE_STALE] = "lease released with a stale generation",
+        [LATCH_LEASE_HELD] = "lease destroyed while held",
+        [LATCH_LEASE_NOT_ALIVE] = "not a living lease",
 };
 
-static void print_site(const char *what, const struct latch_site *site) {
+void latch_print_site(const char *what, const struct latch_site *site) {
         if (site)
                 fprintf(stderr, "  %-10s %s:%d (%s)\n", what, site->file, site->line, site->func);
 }
@@ -50,11 +54,12 @@ static void print_lock(const struct latch_head *lock) {
                 (const void *)lock);
         if (owner) {
                 fprintf(stderr, "  %-10s %s (tid %d)\n", "owner", owner->name, (int)owner->tid);
-                print_site("taken at", atomic_load_explicit(&lock->taken_at, memory_order_relaxed));
+                latch_print_site("taken at",
+                                 atomic_load_explicit(&lock->taken_at, memory_order_relaxed));
         } else {
                 fprintf(stderr, "  %-10s none\n", "owner");
-                print_site("let go at",
-                           atomic_load_explicit(&lock->let_go_at, memory_order_relaxed));
+                latch_print_site("let go at",
+                                 atomic_load_explicit(&lock->let_go_at, memory_order_relaxed));
         }
 }
 
@@ -96,31 +101,55 @@ static bool is_final(enum latch_violation what) {
         case LATCH_BLOCKING_IN_CALLBACK:
         case LATCH_WAIT_IN_SECTION:
         case LATCH_TOO_MANY:
+        case LATCH_LEASE_NOT_ALIVE:
         case LATCH_NOT_BEGUN: return true;
         default: return false;
         }
+}
+
+/* Counts it. False: nothing is to be said. */
+static bool begin(enum latch_violation what, const struct latch_thread *self,
+                  const struct latch_site *site, const char *detail) {
+        atomic_fetch_add_explicit(&violations, 1, memory_order_relaxed);
+        if (atomic_load(&policy) == LATCH_POLICY_COUNT && !is_final(what))
+                return false;
+        flockfile(stderr);
+        fprintf(stderr, "latch: %s%s%s\n", titles[what], detail ? ": " : "", detail ? detail : "");
+        fprintf(stderr, "  %-10s %s (tid %d)\n", "thread", self->name, (int)self->tid);
+        latch_print_site("at", site);
+        return true;
+}
+
+static void end(enum latch_violation what) {
+        fflush(stderr);
+        funlockfile(stderr);
+        if (atomic_load(&policy) == LATCH_POLICY_ABORT || is_final(what))
+                abort();
 }
 
 void latch_report(enum latch_violation what, const struct latch_head *lock,
                   const struct latch_site *site, const char *detail) {
         const struct latch_thread *self = latch_thread_self();
 
-        atomic_fetch_add_explicit(&violations, 1, memory_order_relaxed);
-        if (atomic_load(&policy) == LATCH_POLICY_COUNT && !is_final(what))
+        if (!begin(what, self, site, detail))
                 return;
-        flockfile(stderr);
-        fprintf(stderr, "latch: %s%s%s\n", titles[what], detail ? ": " : "", detail ? detail : "");
-        fprintf(stderr, "  %-10s %s (tid %d)\n", "thread", self->name, (int)self->tid);
-        print_site("at", site);
         if (lock)
                 print_lock(lock);
         print_held(self);
         if (what == LATCH_INVERSION)
                 print_order(self, lock);
-        fflush(stderr);
-        funlockfile(stderr);
-        if (atomic_load(&policy) == LATCH_POLICY_ABORT || is_final(what))
-                abort();
+        end(what);
+}
+
+void latch_report_about(enum latch_violation what, const struct latch_site *site,
+                        const char *detail, void (*print)(const void *thing), const void *thing) {
+        const struct latch_thread *self = latch_thread_self();
+
+        if (!begin(what, self, site, detail))
+                return;
+        print(thing);
+        print_held(self);
+        end(what);
 }
 
 void latch_set_policy(enum latch_policy wanted) {

@@ -1,33 +1,12 @@
 /* Each violation of liblatch's list, planted in a child process; its report is read from stderr. */
 #include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "base/fd.h"
 #include "latch/lock.h"
 #include "latch/rcu.h"
-#include "latch/thread.h"
+#include "plant.h"
 
-#define CHILD_DEADLINE_S 20
-#define REPORT_MAX       8192
-
-/* Where the child stood: lines, read by the parent. */
-static int *line;
-#define MARK(i)       line[i] = __LINE__
-#define MARK_ABOVE(i) line[i] = __LINE__ - 1
-#define TAKE(p)       latch_mutex_take_(p, LATCH_HERE_())
-#define DROP(p)       latch_mutex_drop_(p, LATCH_HERE_())
+#define TAKE(p) latch_mutex_take_(p, LATCH_HERE_())
+#define DROP(p) latch_mutex_drop_(p, LATCH_HERE_())
 
 static struct latch_mutex outer, middle, inner, other_outer;
 static struct latch_rwlock table;
@@ -326,13 +305,7 @@ static void plant_rcu_without_begin(void) {
         pthread_join(t, NULL);
 }
 
-#define PLANTED(f) #f, f
-/* Reports are matched line by line: {L0} is the line of MARK(0). */
-static const struct violation {
-        const char *name;
-        void (*plant)(void);
-        const char *report[8];
-} violations[] = {
+static const struct violation violations[] = {
         {PLANTED(plant_double_release),
          {"latch: double release\n", "thread     culprit (tid",
           "at         {L1} (plant_double_release)", "class      outer at 0x", "owner      none",
@@ -448,57 +421,6 @@ static const struct violation {
          {"latch: RCU used by a thread that did not call latch_thread_begin\n"}},
 };
 
-/* The violation runs in a child; what it says goes to report[]. How the child ended. */
-static int run_planted(const struct violation *v, char report[REPORT_MAX]) {
-        _cleanup_(fd_closep) int in = -1;
-        int fds[2], status;
-
-        assert_int_equal(pipe(fds), 0);
-        pid_t pid = fork();
-        assert_true(pid >= 0);
-        if (pid == 0) {
-                alarm(CHILD_DEADLINE_S);
-                dup2(fds[1], STDERR_FILENO);
-                signal(SIGABRT, SIG_DFL); /* cmocka would take it for its own */
-                latch_thread_begin("culprit");
-                make_locks();
-                v->plant();
-                _exit(0);
-        }
-        fd_close(fds[1]);
-        in = fds[0];
-        ssize_t n = fd_read_full(in, report, REPORT_MAX - 1);
-        assert_true(n >= 0);
-        report[n] = '\0';
-        assert_int_equal(waitpid(pid, &status, 0), pid);
-        return status;
-}
-
-/* "at {L0} x" with the place of MARK(0) in it. */
-static void fill_in(const char *pattern, char *to, size_t size) {
-        const char *mark = strstr(pattern, "{L");
-
-        if (mark)
-                snprintf(to, size, "%.*s%s:%d%s", (int)(mark - pattern), pattern, __FILE__,
-                         line[mark[2] - '0'], mark + 4);
-        else
-                snprintf(to, size, "%s", pattern);
-}
-
-static void test_is_reported(void **state) {
-        const struct violation *v = *state;
-        char report[REPORT_MAX], want[256];
-
-        int status = run_planted(v, report);
-        if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
-                fail_msg("%s: not stopped (status %x):\n%s", v->name, (unsigned)status, report);
-        for (size_t i = 0; i < ELEMENTS(v->report) && v->report[i]; i++) {
-                fill_in(v->report[i], want, sizeof want);
-                if (!strstr(report, want))
-                        fail_msg("%s: no \"%s\" in:\n%s", v->name, want, report);
-        }
-}
-
 static void quiet_handler(int number) {
         LATCH_SIGNAL_HANDLER();
         (void)number;
@@ -538,16 +460,7 @@ static void test_no_violation_no_report(void **state) {
 }
 
 int main(void) {
-        struct CMUnitTest tests[ELEMENTS(violations) + 1] = {
-                cmocka_unit_test(test_no_violation_no_report),
-        };
+        const struct CMUnitTest hold[] = {cmocka_unit_test(test_no_violation_no_report)};
 
-        line = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        CHECK(line != MAP_FAILED);
-        for (size_t i = 0; i < ELEMENTS(violations); i++)
-                tests[i + 1] =
-                        (struct CMUnitTest){.name = violations[i].name,
-                                            .test_func = test_is_reported,
-                                            .initial_state = (void *)(uintptr_t)&violations[i]};
-        return cmocka_run_group_tests_name("violations", tests, NULL, NULL);
+        return plant_main("violations", hold, ELEMENTS(hold), violations, ELEMENTS(violations));
 }
