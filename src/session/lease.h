@@ -1,7 +1,7 @@
 /* lease.h - who may run a file: one living run of a file for each user.
  *
- * A lease is an item of a registry, by user and path. It carries the registry's generation, so letting
- * go of one can never let go of its successor. It is taken by a session that is all made, and let go at one
+ * A lease is a latch_lease in a registry, by user and path: its token goes with the session, and its generation is of
+ * all leases ever taken, so letting go of one can never let go of its successor. It is taken by a session that is all made, and let go at one
  * place alone: session_settle, the end of its cage.
  *
  * Threads: any. Lock: none may be held.
