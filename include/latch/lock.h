@@ -1,7 +1,7 @@
 /* lock.h - mutex, rwlock and condition with a class, an owner, an order, and a guard for each.
  *
  * A lock is taken by a guard alone; the end of the guard's scope lets it go. What each thread holds,
- * who owns what and whether the order is the declared one is checked at every step and always; a
+ * who owns what and whether the order is the declared one is checked at every step (level.h); a
  * violation (double release, release by another, recursion, inversion, destruction while held, thread
  * end while holding, blocking while holding) prints a report and aborts (or goes on: policy.h).
  *
@@ -18,9 +18,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "latch/level.h" /* IWYU pragma: export */
 #include "latch/table.h" /* IWYU pragma: export */
 
 #pragma GCC visibility push(default)
+
+/* Most locks that a thread may hold at once. */
+#define LATCH_HELD_MAX 16
 
 /* ---- locks ---- */
 
@@ -31,23 +35,28 @@ struct latch_site {
         const char *func;
 };
 
-/* What every lock has in common. All fields but `class` may be read by any thread, for reports. */
+/* What every lock has in common. All but the generation may be read by any thread, for reports. */
 struct latch_head {
         enum latch_class class;                       /* fixed for life */
-        _Atomic(struct latch_thread *) owner;         /* NULL: nobody, or readers */
-        _Atomic(const struct latch_site *) taken_at;  /* of the owner */
-        _Atomic(const struct latch_site *) let_go_at; /* of the owner before */
         atomic_uint life;                             /* LATCH_ALIVE_ between init and done */
+        _Atomic(struct latch_thread *) owner;         /* NULL: nobody, or readers */
+        _Atomic(const struct latch_site *) let_go_at; /* of the owner before */
+        _Atomic(const struct latch_site *)
+                left_at; /* of one that ended while it held it: where it took it */
+        uint64_t
+                generation; /* of exclusive holds at level 2; written by the owner, read under the lock */
 };
 
 struct LATCH_TSA_(capability("mutex")) latch_mutex {
         struct latch_head head;
+        _Atomic(struct latch_thread *)
+                heir;       /* to whom it was handed over; changed under the mutex */
+        atomic_uint handed; /* counts changes of heir: what others wait on */
         pthread_mutex_t mutex;
 };
 
 struct LATCH_TSA_(capability("rwlock")) latch_rwlock {
-        struct latch_head head;
-        atomic_uint readers; /* how many hold it for reading, for done */
+        struct latch_head head; /* who reads is on the readers' own stacks: they share no word */
         pthread_rwlock_t rwlock;
 };
 
@@ -73,8 +82,14 @@ void latch_cond_broadcast(struct latch_cond *c);
 /* Reports if this thread holds any lock: stands before what may block or call back. */
 #define latch_blocking(what) latch_blocking_(what, LATCH_HERE_())
 
-/* Whether this thread holds this very lock, in any mode. */
+/* Whether this thread holds m. True also where nobody is known to: the hold may have begun at level 0. */
 bool latch_holds_mutex(const struct latch_mutex *m);
+
+/* When the caller's guard of m ends, m is `to`'s and nobody else gets it in between: who wants it waits until
+ * `to` has taken it up with LATCH_GUARD_HANDED or LATCH_WITH_HANDED, and let it go. A thread that ends before
+ * that is reported. `to`: a thread that called latch_thread_begin and lives until then. */
+struct latch_thread;
+#define latch_hand_over(m, to) latch_hand_over_(m, to, LATCH_HERE_())
 
 #pragma GCC visibility pop
 
@@ -83,13 +98,20 @@ bool latch_holds_mutex(const struct latch_mutex *m);
  *     LATCH_GUARD(pool, &p->lock);                 holds to the end of the scope
  *     LATCH_WITH(pool, &p->lock) { ... }           holds for the block; break, return, goto let go
  *
- * and the same with _READ and _WRITE for a rwlock. */
-#define LATCH_GUARD(name, p)       LATCH_GUARD_(mutex, name, p, __COUNTER__)
-#define LATCH_GUARD_READ(name, p)  LATCH_GUARD_(read, name, p, __COUNTER__)
-#define LATCH_GUARD_WRITE(name, p) LATCH_GUARD_(write, name, p, __COUNTER__)
-#define LATCH_WITH(name, p)        LATCH_WITH_(mutex, name, p, __COUNTER__)
-#define LATCH_WITH_READ(name, p)   LATCH_WITH_(read, name, p, __COUNTER__)
-#define LATCH_WITH_WRITE(name, p)  LATCH_WITH_(write, name, p, __COUNTER__)
+ * and the same with _READ and _WRITE for a rwlock. The _HANDED forms wait until m is handed over to this thread. The
+ * _BOTH forms take two mutexes of a class that is declared LATCH_BY_ADDRESS, the lower address first. */
+#define LATCH_GUARD(name, p)        LATCH_GUARD_(mutex, name, p, __COUNTER__)
+#define LATCH_GUARD_READ(name, p)   LATCH_GUARD_(read, name, p, __COUNTER__)
+#define LATCH_GUARD_WRITE(name, p)  LATCH_GUARD_(write, name, p, __COUNTER__)
+#define LATCH_WITH(name, p)         LATCH_WITH_(mutex, name, p, __COUNTER__)
+#define LATCH_WITH_READ(name, p)    LATCH_WITH_(read, name, p, __COUNTER__)
+#define LATCH_WITH_WRITE(name, p)   LATCH_WITH_(write, name, p, __COUNTER__)
+#define LATCH_GUARD_HANDED(name, p) LATCH_GUARD_(handed, name, p, __COUNTER__)
+#define LATCH_WITH_HANDED(name, p)  LATCH_WITH_(handed, name, p, __COUNTER__)
+#define LATCH_GUARD_BOTH(name, p, q)                                                               \
+        LATCH_GUARD_(both, name, ((struct latch_mutex *[]){p, q}), __COUNTER__)
+#define LATCH_WITH_BOTH(name, p, q)                                                                \
+        LATCH_WITH_(both, name, ((struct latch_mutex *[]){p, q}), __COUNTER__)
 
 /*     LATCH_TRY(pool, &p->lock) { ... } else { ... }
  *

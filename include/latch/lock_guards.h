@@ -7,24 +7,26 @@
 #pragma once
 
 #include "latch/lock.h"
+#include "latch/lock_kinds.h"
 
 #pragma GCC visibility push(default)
 
 void latch_mutex_done_(struct latch_mutex *m, const struct latch_site *site);
 void latch_rwlock_done_(struct latch_rwlock *l, const struct latch_site *site);
-/* False: this thread has it already, and the policy lets it go on. */
-bool latch_mutex_take_(struct latch_mutex *m, const struct latch_site *site);
-void latch_mutex_drop_(struct latch_mutex *m, const struct latch_site *site);
-bool latch_read_take_(struct latch_rwlock *l, const struct latch_site *site);
-void latch_read_drop_(struct latch_rwlock *l, const struct latch_site *site);
-bool latch_write_take_(struct latch_rwlock *l, const struct latch_site *site);
-void latch_write_drop_(struct latch_rwlock *l, const struct latch_site *site);
-bool latch_mutex_try_(struct latch_mutex *m, const struct latch_site *site);
-bool latch_read_try_(struct latch_rwlock *l, const struct latch_site *site);
-bool latch_write_try_(struct latch_rwlock *l, const struct latch_site *site);
-bool latch_mutex_until_(struct latch_mutex *m, uint64_t mono_ns, const struct latch_site *site);
-bool latch_read_until_(struct latch_rwlock *l, uint64_t mono_ns, const struct latch_site *site);
-bool latch_write_until_(struct latch_rwlock *l, uint64_t mono_ns, const struct latch_site *site);
+/* What is not plain (lock_fast.h). False: this thread has it already, and the policy lets it go on. */
+bool latch_take_long_(struct latch_head *h, const struct latch_site *site, enum latch_kind kind);
+/* It was pushed, and is not had at once, or has an heir. */
+bool latch_take_late_(struct latch_head *h, const struct latch_site *site, enum latch_kind kind);
+void latch_drop_long_(struct latch_head *h, const struct latch_site *site, enum latch_kind kind);
+/* From here on, a site of NULL is a hold of level 0. */
+bool latch_take_try_(struct latch_head *h, const struct latch_site *site, enum latch_kind kind);
+bool latch_take_until_(struct latch_head *h, uint64_t mono_ns, const struct latch_site *site,
+                       enum latch_kind kind);
+bool latch_take_handed_(struct latch_mutex *m, const struct latch_site *site);
+void latch_hand_over_(struct latch_mutex *m, struct latch_thread *to, const struct latch_site *site)
+        LATCH_TSA_(requires_capability(*m));
+/* This thread has m's mutex, which was handed over: has it again once the heir has let it go. */
+void latch_yield_to_heir_(struct latch_mutex *m, const struct latch_site *site);
 void latch_cond_wait_(struct latch_cond *c, struct latch_mutex *m, const struct latch_site *site)
         LATCH_TSA_(requires_capability(*m));
 int latch_cond_wait_until_(struct latch_cond *c, struct latch_mutex *m, uint64_t mono_ns,
@@ -39,29 +41,90 @@ void latch_blocking_(const char *what, const struct latch_site *site);
                 &here_;                                                                            \
         })
 
-/* One guard type for each way to hold. `lock` is NULL once let go. */
-#define LATCH_GUARD_TYPE_(mode, type)                                                              \
+#include "latch/lock_fast.h" /* IWYU pragma: export */
+
+/* ---- what a guard does at each level ---- */
+
+LATCH_INLINE_ void latch_take_plain_(struct latch_head *h, enum latch_kind kind) {
+        latch_must_(latch_kind_lock_(h, kind));
+        if (latch_kind_has_heir_(h, kind))
+                latch_yield_to_heir_(latch_mutex_of_(h), NULL);
+}
+
+static inline const struct latch_site *latch_watched_(const struct latch_site *site) {
+        return latch_level() == LATCH_LEVEL_OFF ? NULL : site;
+}
+
+/* One guard type for each way to hold. `lock` is NULL if it was not had, `site` if the hold began at level 0. */
+#define LATCH_GUARD_TYPE_(mode, type, kind)                                                        \
         struct latch_guard_##mode {                                                                \
                 struct type *lock;                                                                 \
                 const struct latch_site *site;                                                     \
         };                                                                                         \
-        static inline void latch_guard_end_##mode(struct latch_guard_##mode *g) {                  \
-                if (g->lock)                                                                       \
-                        latch_##mode##_drop_(g->lock, g->site);                                    \
+        LATCH_INLINE_ void latch_guard_end_##mode(struct latch_guard_##mode *g) {                  \
+                if (!g->lock)                                                                      \
+                        return;                                                                    \
+                if (g->site)                                                                       \
+                        latch_drop_fast_(&g->lock->head, g->site, kind);                           \
+                else                                                                               \
+                        latch_kind_unlock_(&g->lock->head, kind);                                  \
+        }                                                                                          \
+        LATCH_INLINE_ struct latch_guard_##mode latch_begin_##mode(                                \
+                struct type *l, const struct latch_site *site) {                                   \
+                unsigned level = latch_level();                                                    \
+                if (LATCH_LIKELY_(level == LATCH_LEVEL_CHECK))                                     \
+                        return (struct latch_guard_##mode){                                        \
+                                latch_take_fast_(&l->head, site, kind) ? l : NULL, site};          \
+                if (level != LATCH_LEVEL_OFF)                                                      \
+                        return (struct latch_guard_##mode){                                        \
+                                latch_take_long_(&l->head, site, kind) ? l : NULL, site};          \
+                latch_take_plain_(&l->head, kind);                                                 \
+                return (struct latch_guard_##mode){l, NULL};                                       \
         }                                                                                          \
         static inline struct latch_guard_##mode latch_begin_try_##mode(                            \
                 struct type *l, const struct latch_site *site) {                                   \
-                return (struct latch_guard_##mode){latch_##mode##_try_(l, site) ? l : NULL, site}; \
+                site = latch_watched_(site);                                                       \
+                bool got = latch_take_try_(&l->head, site, kind);                                  \
+                return (struct latch_guard_##mode){got ? l : NULL, site};                          \
         }                                                                                          \
         static inline struct latch_guard_##mode latch_begin_until_##mode(                          \
                 struct type *l, uint64_t mono_ns, const struct latch_site *site) {                 \
-                bool got = latch_##mode##_until_(l, mono_ns, site);                                \
+                site = latch_watched_(site);                                                       \
+                bool got = latch_take_until_(&l->head, mono_ns, site, kind);                       \
                 return (struct latch_guard_##mode){got ? l : NULL, site};                          \
         }
-LATCH_GUARD_TYPE_(mutex, latch_mutex)
-LATCH_GUARD_TYPE_(read, latch_rwlock)
-LATCH_GUARD_TYPE_(write, latch_rwlock)
+LATCH_GUARD_TYPE_(mutex, latch_mutex, LATCH_MUTEX)
+LATCH_GUARD_TYPE_(read, latch_rwlock, LATCH_READ)
+LATCH_GUARD_TYPE_(write, latch_rwlock, LATCH_WRITE)
 #undef LATCH_GUARD_TYPE_
+
+#define latch_guard_handed     latch_guard_mutex
+#define latch_guard_end_handed latch_guard_end_mutex
+static inline struct latch_guard_mutex latch_begin_handed(struct latch_mutex *m,
+                                                          const struct latch_site *site) {
+        site = latch_watched_(site);
+        return (struct latch_guard_mutex){latch_take_handed_(m, site) ? m : NULL, site};
+}
+
+/* Two mutexes of one class, in the order of their addresses; they may be one and the same. */
+struct latch_guard_both {
+        struct latch_guard_mutex low, high;
+};
+
+static inline struct latch_guard_both latch_begin_both(struct latch_mutex *const pair[2],
+                                                       const struct latch_site *site) {
+        bool ordered = (uintptr_t)pair[0] < (uintptr_t)pair[1];
+        struct latch_guard_both both = {latch_begin_mutex(pair[!ordered], site), {NULL, NULL}};
+
+        if (pair[0] != pair[1])
+                both.high = latch_begin_mutex(pair[ordered], site);
+        return both;
+}
+
+static inline void latch_guard_end_both(struct latch_guard_both *g) {
+        latch_guard_end_mutex(&g->high);
+        latch_guard_end_mutex(&g->low);
+}
 
 #define LATCH_PROBES_(mode, type, name, take, drop, assertion)                                     \
         static inline void latch_probe_take_##mode##_##name(struct type *l)                        \
@@ -79,13 +142,31 @@ LATCH_GUARD_TYPE_(write, latch_rwlock)
         static inline struct latch_guard_##mode latch_begin_##mode##_##name(                       \
                 struct type *l, const struct latch_site *site)                                     \
                 LATCH_TSA_(assertion(*l, latch_class_##name)) LATCH_UNCHECKED_ {                   \
-                return (struct latch_guard_##mode){latch_##mode##_take_(l, site) ? l : NULL,       \
-                                                   site};                                          \
+                return latch_begin_##mode(l, site);                                                \
+        }
+
+/* The pair is one lock to the analysis: it knows classes. */
+#define LATCH_PROBES_BOTH_(name)                                                                   \
+        static inline void latch_probe_take_both_##name(struct latch_mutex *const *pair)           \
+                LATCH_TSA_(acquire_capability(latch_class_##name)) LATCH_UNCHECKED_ {              \
+                (void)pair;                                                                        \
+        }                                                                                          \
+        static inline void latch_probe_drop_both_##name(struct latch_mutex *const *pair)           \
+                LATCH_TSA_(release_capability(latch_class_##name)) LATCH_UNCHECKED_ {              \
+                (void)pair;                                                                        \
+        }                                                                                          \
+        static inline struct latch_guard_both latch_begin_both_##name(                             \
+                struct latch_mutex *const *pair, const struct latch_site *site)                    \
+                LATCH_TSA_(assert_capability(latch_class_##name)) LATCH_UNCHECKED_ {               \
+                return latch_begin_both(pair, site);                                               \
         }
 
 #define X(name, under)                                                                             \
         LATCH_PROBES_(mutex, latch_mutex, name, acquire_capability, release_capability,            \
                       assert_capability)                                                           \
+        LATCH_PROBES_(handed, latch_mutex, name, acquire_capability, release_capability,           \
+                      assert_capability)                                                           \
+        LATCH_PROBES_BOTH_(name)                                                                   \
         LATCH_PROBES_(read, latch_rwlock, name, acquire_shared_capability,                         \
                       release_shared_capability, assert_shared_capability)                         \
         LATCH_PROBES_(write, latch_rwlock, name, acquire_capability, release_capability,           \
@@ -93,6 +174,7 @@ LATCH_GUARD_TYPE_(write, latch_rwlock)
 LATCH_CLASSES(X)
 #undef X
 #undef LATCH_PROBES_
+#undef LATCH_PROBES_BOTH_
 
 #define LATCH_GUARD_INIT_(mode, name, p)                                                           \
         (latch_probe_take_##mode##_##name(p), latch_probe_drop_##mode##_##name(p),                 \

@@ -2,7 +2,8 @@
  *
  * A program has one table, a header that defines LATCH_CLASSES(X): an X(name, order) for each class, where
  * the order is LATCH_ALONE or LATCH_UNDER(class, ...) (up to six; it is transitive). LATCH_CLASSES_HEADER is
- * its name, "latch/classes.h" where that is not defined. One source of the program says
+ * its name, "latch/classes.h" where that is not defined. After the order may stand LATCH_BY_ADDRESS: two of the class
+ * may be held, the one at the lower address taken first. One source of the program says
  *
  *     LATCH_DEFINE_CLASSES;
  *
@@ -86,11 +87,13 @@ struct LATCH_TSA_(capability("lock class")) latch_class_token {
 
 #define LATCH_ALONE
 #define LATCH_UNDER(...) LATCH_TSA_(acquired_after(LATCH_TOKENS_(__VA_ARGS__)))
-#define X(name, under)   extern struct latch_class_token *const latch_class_##name under;
+#define LATCH_BY_ADDRESS
+#define X(name, under) extern struct latch_class_token *const latch_class_##name under;
 LATCH_CLASSES(X)
 #undef X
 #undef LATCH_ALONE
 #undef LATCH_UNDER
+#undef LATCH_BY_ADDRESS
 
 /* Words for declarations. */
 #define LATCH_GUARDED_BY(name)  LATCH_TSA_(guarded_by(latch_class_##name))

@@ -5,32 +5,7 @@
  */
 #pragma once
 
-#include <stddef.h>
-#include <sys/types.h>
-
 #include "latch/lock.h"
-
-#define LATCH_HELD_MAX 16
-
-enum latch_mode { LATCH_EXCLUSIVE, LATCH_SHARED };
-
-struct latch_held {
-        struct latch_head *lock;
-        const struct latch_site *site;
-        enum latch_mode mode;
-};
-
-/* Fields are the thread's own; name and tid may be read by others while the thread lives. */
-struct latch_thread {
-        char name[16]; /* as in /proc/PID/task/TID/comm */
-        pid_t tid;
-        bool in_rcu;                /* registered with liburcu */
-        bool in_callback;           /* of latch_rcu_defer */
-        volatile unsigned handlers; /* signal handlers that it is in, as far as they say so */
-        unsigned held_count;
-        uint64_t held_mask; /* bit of each class that is held */
-        struct latch_held held[LATCH_HELD_MAX];
-};
 
 #pragma GCC visibility push(default)
 
@@ -40,7 +15,7 @@ void latch_thread_begin(const char *name);
 /* Leaves RCU; must hold nothing. Also for a thread that goes on without RCU. */
 void latch_thread_end(void);
 
-/* The calling thread. Never NULL. */
+/* The calling thread, while it lives. Never NULL. */
 struct latch_thread *latch_thread_self(void);
 
 /* The first line of a signal handler: a lock that it takes, or whatever it calls, is reported. */

@@ -1,14 +1,14 @@
-/* latch_private.h - the inside of liblatch, for src/latch/ only. */
+/* latch_private.h - the inside of liblatch, for src/latch/ only. A thread's words and the short way of a take are in
+ * latch/lock_fast.h. */
 #pragma once
 
+#include <stddef.h>
 #include <time.h>
 
 #include "latch/lock.h"
 #include "latch/thread.h"
 
-/* What a lock's `life` is. Other values: it was never made. */
-#define LATCH_ALIVE_ 0x6c617463u
-#define LATCH_DEAD_  0x64656164u
+/* ---- reports ---- */
 
 enum latch_violation {
         LATCH_DOUBLE_RELEASE,
@@ -18,9 +18,11 @@ enum latch_violation {
         LATCH_UPGRADE,
         LATCH_INVERSION,
         LATCH_SAME_CLASS,
+        LATCH_BY_ADDRESS_DOWN,
         LATCH_DESTROY_WHILE_HELD,
         LATCH_NOT_ALIVE,
         LATCH_END_WHILE_HOLDING,
+        LATCH_END_WHILE_HEIR,
         LATCH_WAIT_WHILE_HOLDING,
         LATCH_WAIT_WITHOUT,
         LATCH_BLOCKING_WHILE_HOLDING,
@@ -35,6 +37,9 @@ enum latch_violation {
         LATCH_LEASE_STALE,
         LATCH_LEASE_HELD,
         LATCH_LEASE_NOT_ALIVE,
+        LATCH_HAND_OVER_WITHOUT,
+        LATCH_HANDED_TWICE,
+        LATCH_HANDED_NOT_TAKEN_UP,
 };
 
 /* Counts what happened and prints it, with every place and owner that is known, as the policy says. Returns if it
@@ -51,29 +56,88 @@ void latch_print_site(const char *what, const struct latch_site *site); /* NULL:
 void latch_judge_held(const struct latch_thread *t, enum latch_violation what,
                       const struct latch_site *site, const char *detail);
 
+/* ---- time ---- */
+
 /* Of a time of CLOCK_MONOTONIC in ns, for pthread's calls. */
 static inline struct timespec latch_timespec(uint64_t ns) {
         return (struct timespec){.tv_sec = (time_t)(ns / 1000000000),
                                  .tv_nsec = (long)(ns % 1000000000)};
 }
 
-/* The tracker: called after each acquisition and before each release, in that order. */
-/* Judges what is about to be taken. False: it must not be, this thread has it. */
-bool latch_track_want(struct latch_head *h, const struct latch_site *site, enum latch_mode mode);
-/* The same for what will not wait: no order can be wrong. */
-bool latch_track_try(struct latch_head *h, const struct latch_site *site, enum latch_mode mode);
-void latch_track_take(struct latch_head *h, const struct latch_site *site, enum latch_mode mode);
-void latch_track_reader(struct latch_rwlock *l, const struct latch_site *site); /* take, shared */
-/* False: it must not be let go, it is not this thread's. */
-bool latch_track_drop(struct latch_head *h, const struct latch_site *site, enum latch_mode mode);
-void latch_track_init(struct latch_head *h, enum latch_class class);
-/* False: it must not be destroyed, it is held. */
-bool latch_track_done(struct latch_head *h, const struct latch_site *site, unsigned readers);
+static inline uint64_t latch_now_ns(void) {
+        struct timespec t;
+
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* ---- threads ---- */
+
+extern struct latch_thread latch_ended; /* who held a lock that nobody will let go */
+
+/* The list of living threads that ever took a lock. `fn` runs under the list's lock: it takes none of liblatch. */
+void latch_threads_add(struct latch_thread *t);
+void latch_threads_remove(struct latch_thread *t);
+void latch_threads_name(struct latch_thread *t, const char *name);
+void latch_threads_each(void (*fn)(struct latch_thread *t, void *arg), void *arg);
+/* The list's lock alone, for what it guards besides: the rings. */
+void latch_threads_lock(void);
+void latch_threads_unlock(void);
+/* Around a fork; the child keeps the caller alone. */
+void latch_threads_before_fork(void);
+void latch_threads_after_fork(void);
+void latch_threads_in_child(struct latch_thread *only);
+
+/* Whether the short way is open to it. */
+static inline void latch_open_short_way(struct latch_thread *t) {
+        t->short_to = t->tid != 0 && t->handlers == 0 ? &t->held[LATCH_HELD_MAX] : NULL;
+}
+
+static inline struct latch_head *latch_held_lock(const struct latch_held *held) {
+        return (struct latch_head *)(LATCH_GET_(held->lock) & ~(uintptr_t)LATCH_HELD_FLAGS_);
+}
+
+static inline bool latch_held_shared(const struct latch_held *held) {
+        return LATCH_GET_(held->lock) & LATCH_HELD_SHARED_;
+}
+
+static inline enum latch_class latch_class_of_place(uintptr_t place) {
+        return (enum latch_class)(place >> LATCH_PLACE_CLASS_);
+}
+
+static inline const struct latch_site *latch_site_of_place(uintptr_t place) {
+        return (const struct latch_site *)(place & ((UINT64_C(1) << LATCH_PLACE_CLASS_) - 1));
+}
+
+static inline enum latch_class latch_held_class(const struct latch_held *held) {
+        return latch_class_of_place(LATCH_GET_(held->place));
+}
+
+static inline const struct latch_site *latch_held_site(const struct latch_held *held) {
+        return latch_site_of_place(LATCH_GET_(held->place));
+}
+
+static inline unsigned latch_held_count(const struct latch_thread *t) {
+        struct latch_held *top = atomic_load_explicit(&t->top, memory_order_acquire);
+
+        return top ? (unsigned)(top - t->held) : 0;
+}
+
+/* Of this thread: bit of each class that is held. */
+static inline uint64_t latch_held_mask(const struct latch_thread *t) {
+        const struct latch_held *top = LATCH_GET_(t->top);
+
+        return top ? top->mask : 0;
+}
+
+/* ---- order ---- */
 
 /* The classes that may be held while `class` is taken, as a mask; transitive. */
 uint64_t latch_order_under(enum latch_class class);
 /* Those alone that the table names. */
 uint64_t latch_order_declared(enum latch_class class);
+bool latch_order_by_address(
+        enum latch_class class); /* two of it may be held, the lower address first */
 
 /* Who took a lock of one class while holding one of another, the first time that anybody did. */
 struct latch_witness {
@@ -87,3 +151,50 @@ void latch_witness_note(const struct latch_thread *self, enum latch_class class,
                         const struct latch_site *site);
 /* NULL: it was never seen. */
 const struct latch_witness *latch_witness_of(enum latch_class taken, enum latch_class held);
+
+/* ---- figures and trace ---- */
+
+/* This take is timed. */
+void latch_time_hold(struct latch_thread *t, struct latch_held *held);
+void latch_note_hold(const struct latch_held *held, uint64_t now_ns);
+void latch_note_wait(enum latch_class class, const struct latch_site *site, uint64_t ns);
+/* Of one that ends. */
+void latch_figures_of_ended(struct latch_thread *t);
+
+/* It holds nothing: finds it a ring, or a larger one, or none. */
+void latch_trace_begin(struct latch_thread *t);
+void latch_trace_end(struct latch_thread *t);      /* under the list's lock */
+bool latch_trace_has_ring(struct latch_thread *t); /* false: the step is counted as lost */
+void latch_trace_wait(struct latch_thread *t, const void *what, enum latch_class class,
+                      const struct latch_site *site, enum latch_waiting how, uint64_t now_ns);
+
+/* ---- the tracker ---- */
+
+/* Judges what is about to be taken. False: it must not be, this thread has it. */
+bool latch_track_want(struct latch_head *h, const struct latch_site *site, enum latch_kind kind);
+/* The same for what will not wait: no order can be wrong. */
+bool latch_track_try(struct latch_head *h, const struct latch_site *site, enum latch_kind kind);
+/* It has been taken, at any level. */
+void latch_push_any(struct latch_head *h, const struct latch_site *site, enum latch_kind kind);
+/* What was pushed was not had. */
+void latch_unpush(struct latch_thread *t);
+/* It is about to be let go, at any level, from anywhere on the stack. False: it must not be, it is not this thread's. */
+bool latch_pop_any(struct latch_head *h, const struct latch_site *site, enum latch_kind kind);
+void latch_track_init(struct latch_head *h, enum latch_class class);
+/* False: it must not be destroyed, it is held. */
+bool latch_track_done(struct latch_head *h, const struct latch_site *site, const char *held_by);
+/* Whether the level was ever 0: then nobody known to hold a lock need not mean that nobody does. */
+bool latch_was_off(void);
+/* Of this thread; NULL: not among what is tracked. */
+struct latch_held *latch_find_held(struct latch_thread *t, const struct latch_head *h);
+/* Whether any thread reads under it, as far as that is tracked. */
+bool latch_is_read(const struct latch_head *h);
+
+/* This thread is going to wait, and has waited. NULL: of level 0. */
+void latch_wait_begin(const void *what, enum latch_class class, const struct latch_site *site,
+                      enum latch_waiting how);
+void latch_wait_end(void);
+
+/* This thread has m's mutex: whether it still has it once an heir, if there is one, has let it go; false: the
+ * time came first, and it has it no more. */
+bool latch_yield_until(struct latch_mutex *m, uint64_t mono_ns, const struct latch_site *site);

@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "latch/latch_private.h"
 
@@ -18,13 +17,6 @@ static _Atomic uint64_t generations = 1; /* drawn so far, of all leases; 0 is no
 /* Whoever saw a generation in a word draws a greater one. */
 static uint64_t draw(void) {
         return atomic_fetch_add_explicit(&generations, 1, memory_order_relaxed);
-}
-
-static uint64_t now_ns(void) {
-        struct timespec t;
-
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 /* ---- words that others read while they are written ---- */
@@ -51,7 +43,7 @@ static void write_note(struct latch_lease_note *n, const struct latch_site *site
         const struct latch_thread *self = latch_thread_self();
 
         atomic_store_explicit(&n->generation, 0, memory_order_relaxed);
-        atomic_store_explicit(&n->at_ns, now_ns(), memory_order_release);
+        atomic_store_explicit(&n->at_ns, latch_now_ns(), memory_order_release);
         atomic_store_explicit(&n->site, site, memory_order_release);
         atomic_store_explicit(&n->tid, self->tid, memory_order_release);
         put_text(n->thread, sizeof n->thread, self->name);
@@ -91,7 +83,7 @@ bool latch_lease_look(const struct latch_lease *l, struct latch_lease_holder *re
 /* ---- reports ---- */
 
 static unsigned long long ms_since(uint64_t ns) {
-        return (now_ns() - ns) / 1000000;
+        return (latch_now_ns() - ns) / 1000000;
 }
 
 static void print_holder(const struct latch_lease *l) {

@@ -1,141 +1,150 @@
 /* The contract is in latch/lock.h. */
 #include "latch/lock.h"
 
-#include <errno.h>
-#include <time.h>
-
-#include "base/macros.h"
-#include "latch/latch_private.h"
-
-/* A failure of pthread here is a broken promise of ours: there is nothing to go on with. */
-static void must(int r) {
-        if (r != 0)
-                __builtin_trap();
-}
+#include "latch/trace_private.h"
 
 void latch_mutex_init(struct latch_mutex *m, enum latch_class class) {
-        must(pthread_mutex_init(&m->mutex, NULL));
+        latch_must_(pthread_mutex_init(&m->mutex, NULL));
+        atomic_init(&m->heir, NULL);
+        atomic_init(&m->handed, 0);
         latch_track_init(&m->head, class);
 }
 
+/* Of what nobody is known to hold. */
+static const char *holder_of(struct latch_mutex *m) {
+        if (LATCH_GET_(m->heir))
+                return "by the heir, which has not taken it up";
+        if (!latch_was_off() || LATCH_GET_(m->head.life) != LATCH_ALIVE_)
+                return NULL;
+        if (pthread_mutex_trylock(&m->mutex) != 0)
+                return "by a hold of level 0";
+        latch_must_(pthread_mutex_unlock(&m->mutex));
+        return NULL;
+}
+
 void latch_mutex_done_(struct latch_mutex *m, const struct latch_site *site) {
-        if (latch_track_done(&m->head, site, 0))
-                must(pthread_mutex_destroy(&m->mutex));
-}
-
-bool latch_mutex_take_(struct latch_mutex *m, const struct latch_site *site) LATCH_UNCHECKED_ {
-        if (!latch_track_want(&m->head, site, LATCH_EXCLUSIVE))
-                return false;
-        must(pthread_mutex_lock(&m->mutex));
-        latch_track_take(&m->head, site, LATCH_EXCLUSIVE);
-        return true;
-}
-
-void latch_mutex_drop_(struct latch_mutex *m, const struct latch_site *site) LATCH_UNCHECKED_ {
-        if (latch_track_drop(&m->head, site, LATCH_EXCLUSIVE))
-                must(pthread_mutex_unlock(&m->mutex));
+        if (latch_track_done(&m->head, site, holder_of(m)))
+                latch_must_(pthread_mutex_destroy(&m->mutex));
 }
 
 bool latch_holds_mutex(const struct latch_mutex *m) {
-        return atomic_load_explicit(&m->head.owner, memory_order_relaxed) == latch_thread_self();
+        const struct latch_thread *owner = LATCH_GET_(m->head.owner);
+
+        return owner == latch_thread_self() || (!owner && latch_was_off());
 }
 
 void latch_rwlock_init(struct latch_rwlock *l, enum latch_class class) {
-        must(pthread_rwlock_init(&l->rwlock, NULL));
-        atomic_init(&l->readers, 0);
+        latch_must_(pthread_rwlock_init(&l->rwlock, NULL));
         latch_track_init(&l->head, class);
 }
 
 void latch_rwlock_done_(struct latch_rwlock *l, const struct latch_site *site) {
-        if (latch_track_done(&l->head, site, atomic_load(&l->readers)))
-                must(pthread_rwlock_destroy(&l->rwlock));
+        if (latch_track_done(&l->head, site, latch_is_read(&l->head) ? "by readers" : NULL))
+                latch_must_(pthread_rwlock_destroy(&l->rwlock));
 }
 
-bool latch_read_take_(struct latch_rwlock *l, const struct latch_site *site) LATCH_UNCHECKED_ {
-        if (!latch_track_want(&l->head, site, LATCH_SHARED))
+/* ---- taking and letting go, where the short way (latch/lock_fast.h) does not lead ---- */
+
+static unsigned flags_of(enum latch_kind kind) {
+        return kind == LATCH_READ ? LATCH_HELD_SHARED_ : 0;
+}
+
+LATCH_INLINE_ bool take_judged(struct latch_head *h, const struct latch_site *site,
+                               enum latch_kind kind) {
+        if (!latch_track_want(h, site, kind))
                 return false;
-        must(pthread_rwlock_rdlock(&l->rwlock));
-        latch_track_reader(l, site);
+        /* It is tried first: so it is known who had to wait, without a clock. */
+        if (!latch_had_(latch_kind_try_(h, kind))) {
+                latch_wait_begin(h, h->class, site, LATCH_WAITS_LOCK);
+                latch_must_(latch_kind_lock_(h, kind));
+                latch_wait_end();
+        }
+        if (latch_kind_has_heir_(h, kind))
+                latch_yield_to_heir_(latch_mutex_of_(h), site);
+        latch_push_any(h, site, kind);
         return true;
 }
 
-void latch_read_drop_(struct latch_rwlock *l, const struct latch_site *site) LATCH_UNCHECKED_ {
-        if (!latch_track_drop(&l->head, site, LATCH_SHARED))
-                return;
-        atomic_fetch_sub_explicit(&l->readers, 1, memory_order_relaxed);
-        must(pthread_rwlock_unlock(&l->rwlock));
+static __attribute__((noinline)) bool take_anyhow(struct latch_head *h,
+                                                  const struct latch_site *site,
+                                                  enum latch_kind kind) {
+        switch (kind) {
+        case LATCH_MUTEX: return take_judged(h, site, LATCH_MUTEX);
+        case LATCH_READ: return take_judged(h, site, LATCH_READ);
+        case LATCH_WRITE: return take_judged(h, site, LATCH_WRITE);
+        }
+        __builtin_unreachable();
 }
 
-bool latch_write_take_(struct latch_rwlock *l, const struct latch_site *site) LATCH_UNCHECKED_ {
-        if (!latch_track_want(&l->head, site, LATCH_EXCLUSIVE))
-                return false;
-        must(pthread_rwlock_wrlock(&l->rwlock));
-        latch_track_take(&l->head, site, LATCH_EXCLUSIVE);
+/* Plain, at level 2. */
+LATCH_INLINE_ bool take_traced(struct latch_thread *t, struct latch_head *h,
+                               const struct latch_site *site, enum latch_kind kind) {
+        if (LATCH_UNLIKELY_(latch_looks_taken_(h, kind)))
+                return take_anyhow(h, site, kind);
+        (void)latch_push_(t, h, site, LATCH_HELD_TRACED_ | flags_of(kind));
+        if (LATCH_UNLIKELY_(!latch_is_had_at_once_(h, kind)))
+                return latch_take_late_(h, site, kind);
+        if (kind != LATCH_READ)
+                LATCH_SET_(h->owner, t);
+        latch_trace_take(t, h, LATCH_GET_(t->top), kind);
         return true;
 }
 
-void latch_write_drop_(struct latch_rwlock *l, const struct latch_site *site) LATCH_UNCHECKED_ {
-        if (latch_track_drop(&l->head, site, LATCH_EXCLUSIVE))
-                must(pthread_rwlock_unlock(&l->rwlock));
+bool latch_take_long_(struct latch_head *h, const struct latch_site *site, enum latch_kind kind) {
+        struct latch_thread *t = &latch_self_;
+
+        __asm__("" : "+r"(t)); /* one register, not an address that is made anew each time */
+        if (LATCH_UNLIKELY_(latch_level() < LATCH_LEVEL_TRACE || !t->ring ||
+                            !latch_is_plain_(t, h)))
+                return take_anyhow(h, site, kind);
+        if (LATCH_LIKELY_(kind == LATCH_MUTEX))
+                return take_traced(t, h, site, LATCH_MUTEX);
+        if (kind == LATCH_READ)
+                return take_traced(t, h, site, LATCH_READ);
+        return take_traced(t, h, site, LATCH_WRITE);
 }
 
-void latch_cond_init(struct latch_cond *c) {
-        pthread_condattr_t attr;
-
-        must(pthread_condattr_init(&attr));
-        must(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
-        must(pthread_cond_init(&c->cond, &attr));
-        must(pthread_condattr_destroy(&attr));
+__attribute__((noinline, cold)) bool latch_take_late_(struct latch_head *h,
+                                                      const struct latch_site *site,
+                                                      enum latch_kind kind) {
+        if (kind == LATCH_MUTEX) /* it was had, and is another's */
+                latch_kind_unlock_(h, LATCH_MUTEX);
+        latch_unpush(&latch_self_);
+        return take_anyhow(h, site, kind);
 }
 
-void latch_cond_done(struct latch_cond *c) {
-        must(pthread_cond_destroy(&c->cond));
+static __attribute__((noinline)) void drop_anyhow(struct latch_head *h,
+                                                  const struct latch_site *site,
+                                                  enum latch_kind kind) {
+        if (latch_pop_any(h, site, kind))
+                latch_kind_unlock_(h, kind);
 }
 
-static void before_wait(struct latch_mutex *m, const struct latch_site *site) {
-        struct latch_thread *self = latch_thread_self();
-
-        for (unsigned i = 0; i < self->held_count; i++)
-                if (self->held[i].lock != &m->head) {
-                        latch_report(LATCH_WAIT_WHILE_HOLDING, self->held[i].lock, site, NULL);
-                        break;
-                }
-        if (!latch_holds_mutex(m))
-                latch_report(LATCH_WAIT_WITHOUT, &m->head, site, NULL);
-        (void)latch_track_drop(&m->head, site, LATCH_EXCLUSIVE);
+LATCH_INLINE_ void drop_traced(struct latch_thread *t, struct latch_held *top, struct latch_head *h,
+                               const struct latch_site *site, enum latch_kind kind)
+        LATCH_UNCHECKED_ {
+        latch_trace_drop(t, h, top, site, kind);
+        latch_pop_(t, top, h, site, kind);
+        /* What this thread has locked can be unlocked: as the last call it needs no frame. */
+        if (kind == LATCH_MUTEX)
+                (void)pthread_mutex_unlock(&latch_mutex_of_(h)->mutex);
+        else
+                (void)pthread_rwlock_unlock(latch_rwlock_of_(h));
 }
 
-/* A wait ends with m held however it ends: also when the thread is cancelled in it. */
-struct wait {
-        struct latch_mutex *m;
-        const struct latch_site *site;
-};
+void latch_drop_long_(struct latch_head *h, const struct latch_site *site, enum latch_kind kind) {
+        struct latch_thread *t = &latch_self_;
 
-static void after_wait(const struct wait *w) {
-        latch_track_take(&w->m->head, w->site, LATCH_EXCLUSIVE);
-}
-
-void latch_cond_wait_(struct latch_cond *c, struct latch_mutex *m, const struct latch_site *site) {
-        before_wait(m, site);
-        _cleanup_(after_wait) _unused_ const struct wait wait = {m, site};
-        must(pthread_cond_wait(&c->cond, &m->mutex));
-}
-
-int latch_cond_wait_until_(struct latch_cond *c, struct latch_mutex *m, uint64_t mono_ns,
-                           const struct latch_site *site) {
-        const struct timespec until = latch_timespec(mono_ns);
-
-        before_wait(m, site);
-        _cleanup_(after_wait) _unused_ const struct wait wait = {m, site};
-        int r = pthread_cond_timedwait(&c->cond, &m->mutex, &until);
-        must(r == ETIMEDOUT ? 0 : r);
-        return -r;
-}
-
-void latch_cond_signal(struct latch_cond *c) {
-        must(pthread_cond_signal(&c->cond));
-}
-
-void latch_cond_broadcast(struct latch_cond *c) {
-        must(pthread_cond_broadcast(&c->cond));
+        __asm__("" : "+r"(t));
+        struct latch_held *top = LATCH_GET_(t->top);
+        if (LATCH_UNLIKELY_(!top || LATCH_GET_(top->lock) !=
+                                            ((uintptr_t)h | LATCH_HELD_TRACED_ | flags_of(kind)))) {
+                drop_anyhow(h, site, kind);
+        } else if (LATCH_LIKELY_(kind == LATCH_MUTEX)) {
+                drop_traced(t, top, h, site, LATCH_MUTEX);
+        } else if (kind == LATCH_READ) {
+                drop_traced(t, top, h, site, LATCH_READ);
+        } else {
+                drop_traced(t, top, h, site, LATCH_WRITE);
+        }
 }

@@ -8,7 +8,7 @@
 #include "latch/orders.h"
 
 /* Fixed once `once` has run. */
-static uint64_t declared[LATCH_CLASSES_MAX], under[LATCH_CLASSES_MAX];
+static uint64_t declared[LATCH_CLASSES_MAX], under[LATCH_CLASSES_MAX], by_address;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static uint64_t bit_of(const char *name, size_t n) {
@@ -21,25 +21,46 @@ static uint64_t bit_of(const char *name, size_t n) {
         __builtin_trap();
 }
 
-/* "LATCH_UNDER(a, b)": the classes that may be held already. */
-static uint64_t mask_of(const char *order) {
-        static const char prefix[] = "LATCH_UNDER(";
+/* "LATCH_UNDER(a, b)": the classes that may be held already. *rest is what stands after it. */
+static uint64_t mask_of(const char *order, const char **rest) {
+        static const char alone[] = "LATCH_ALONE", prefix[] = "LATCH_UNDER(";
+        const char *at = order + strlen(prefix);
         uint64_t mask = 0;
 
-        if (strcmp(order, "LATCH_ALONE") == 0)
+        *rest = order + strlen(alone);
+        if (strncmp(order, alone, strlen(alone)) == 0)
                 return 0;
         if (strncmp(order, prefix, strlen(prefix)) != 0) {
                 fprintf(stderr, "latch: the table of classes has %s for an order: %s\n", order,
                         "write LATCH_ALONE or LATCH_UNDER(...) there");
                 __builtin_trap();
         }
-        for (const char *at = order + strlen(prefix); *at;) {
-                size_t skip = strspn(at, ", )"), n = strcspn(at + skip, ", )");
+        while (*at != ')') {
+                size_t skip = strspn(at, ", "), n = strcspn(at + skip, ", )");
                 if (n > 0)
                         mask |= bit_of(at + skip, n);
                 at += skip + n;
         }
+        *rest = at + 1;
         return mask;
+}
+
+/* The words after the order. */
+static void read_words(unsigned class, const char *at) {
+        static const char by_address_word[] = "LATCH_BY_ADDRESS";
+
+        while (*(at += strspn(at, " "))) {
+                size_t n = strcspn(at, " ");
+
+                if (n != strlen(by_address_word) || strncmp(at, by_address_word, n) != 0) {
+                        fprintf(stderr,
+                                "latch: the table of classes has %.*s, which is no word of its\n",
+                                (int)n, at);
+                        __builtin_trap();
+                }
+                by_address |= UINT64_C(1) << class;
+                at += n;
+        }
 }
 
 static void judge_table(void) {
@@ -53,8 +74,11 @@ static void judge_table(void) {
 /* Warshall's closure (JACM 9(1), 1962) over the masks. */
 static void close_order(void) {
         judge_table();
-        for (unsigned i = 0; i < latch_table.count; i++)
-                under[i] = declared[i] = mask_of(latch_table.classes[i].order);
+        for (unsigned i = 0; i < latch_table.count; i++) {
+                const char *words;
+                under[i] = declared[i] = mask_of(latch_table.classes[i].order, &words);
+                read_words(i, words);
+        }
         for (unsigned k = 0; k < latch_table.count; k++)
                 for (unsigned i = 0; i < latch_table.count; i++)
                         if (under[i] >> k & 1)
@@ -76,6 +100,11 @@ uint64_t latch_order_under(enum latch_class class) {
 uint64_t latch_order_declared(enum latch_class class) {
         pthread_once(&once, close_order);
         return declared[class];
+}
+
+bool latch_order_by_address(enum latch_class class) {
+        pthread_once(&once, close_order);
+        return by_address >> class & 1;
 }
 
 const char *latch_class_name(enum latch_class class) {

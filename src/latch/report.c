@@ -1,6 +1,7 @@
 /* report.c - what a violation looks like on stderr. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "latch/latch_private.h"
 #include "latch/policy.h"
@@ -17,9 +18,12 @@ static const char *const titles[] = {
         [LATCH_UPGRADE] = "upgrade: this thread reads under the lock that it wants to write under",
         [LATCH_INVERSION] = "inversion: the table does not allow this order",
         [LATCH_SAME_CLASS] = "two locks of one class at once",
+        [LATCH_BY_ADDRESS_DOWN] = "two locks of one class, the one at the higher address first",
         [LATCH_DESTROY_WHILE_HELD] = "destroyed while held",
         [LATCH_NOT_ALIVE] = "not a living lock",
         [LATCH_END_WHILE_HOLDING] = "thread ends while it holds a lock",
+        [LATCH_END_WHILE_HEIR] =
+                "thread ends before it has taken up a lock that was handed over to it",
         [LATCH_WAIT_WHILE_HOLDING] = "waits on a condition while it holds another lock",
         [LATCH_WAIT_WITHOUT] = "waits on a condition without holding its lock",
         [LATCH_BLOCKING_WHILE_HOLDING] = "a call that may block while a lock is held",
@@ -34,11 +38,41 @@ static const char *const titles[] = {
         [LATCH_LEASE_STALE] = "lease released with a stale generation",
         [LATCH_LEASE_HELD] = "lease destroyed while held",
         [LATCH_LEASE_NOT_ALIVE] = "not a living lease",
+        [LATCH_HAND_OVER_WITHOUT] = "hands over a lock that it does not hold",
+        [LATCH_HANDED_TWICE] = "hands over a lock that has an heir already",
+        [LATCH_HANDED_NOT_TAKEN_UP] =
+                "takes a lock that was handed over to it: take it up with LATCH_GUARD_HANDED",
 };
 
 void latch_print_site(const char *what, const struct latch_site *site) {
         if (site)
                 fprintf(stderr, "  %-10s %s:%d (%s)\n", what, site->file, site->line, site->func);
+}
+
+/* Who owns a lock, while it lives: its words are read in the list of the living alone. */
+struct owner {
+        const struct latch_thread *of;
+        const struct latch_head *lock;
+        char name[16];
+        pid_t tid;
+        const struct latch_site *taken_at;
+};
+
+static void look_at(struct latch_thread *t, void *arg) {
+        struct owner *o = arg;
+
+        if (t != o->of)
+                return;
+        memcpy(o->name, t->name, sizeof o->name);
+        o->tid = t->tid;
+        struct latch_held *held = latch_find_held(t, o->lock);
+        o->taken_at = held ? latch_held_site(held) : NULL;
+}
+
+static void find_owner(struct owner *o) {
+        memcpy(o->name, latch_ended.name, sizeof o->name);
+        o->taken_at = LATCH_GET_(o->lock->left_at);
+        latch_threads_each(look_at, o);
 }
 
 static void print_lock(const struct latch_head *lock) {
@@ -48,14 +82,14 @@ static void print_lock(const struct latch_head *lock) {
                 fprintf(stderr, "  %-10s unknown at %p, never made\n", "class", (const void *)lock);
                 return; /* the rest of it is anything */
         }
-        const struct latch_thread *owner = atomic_load_explicit(&lock->owner, memory_order_relaxed);
+        struct owner owner = {.of = LATCH_GET_(lock->owner), .lock = lock};
 
         fprintf(stderr, "  %-10s %s at %p\n", "class", latch_class_name(lock->class),
                 (const void *)lock);
-        if (owner) {
-                fprintf(stderr, "  %-10s %s (tid %d)\n", "owner", owner->name, (int)owner->tid);
-                latch_print_site("taken at",
-                                 atomic_load_explicit(&lock->taken_at, memory_order_relaxed));
+        if (owner.of) {
+                find_owner(&owner);
+                fprintf(stderr, "  %-10s %s (tid %d)\n", "owner", owner.name, (int)owner.tid);
+                latch_print_site("taken at", owner.taken_at);
         } else {
                 fprintf(stderr, "  %-10s none\n", "owner");
                 latch_print_site("let go at",
@@ -64,17 +98,21 @@ static void print_lock(const struct latch_head *lock) {
 }
 
 static void print_held(const struct latch_thread *self) {
-        for (unsigned i = 0; i < self->held_count; i++) {
+        for (unsigned i = 1; i <= latch_held_count(self); i++) {
                 const struct latch_held *h = &self->held[i];
-                fprintf(stderr, "  %-10s %s%s at %p, taken at %s:%d (%s)\n", i == 0 ? "held" : "",
-                        latch_class_name(h->lock->class), h->mode == LATCH_SHARED ? " (read)" : "",
-                        (void *)h->lock, h->site->file, h->site->line, h->site->func);
+                const struct latch_site *site = latch_held_site(h);
+
+                fprintf(stderr, "  %-10s %s%s at %p, taken at %s:%d (%s)\n", i == 1 ? "held" : "",
+                        latch_class_name(latch_held_class(h)),
+                        latch_held_shared(h) ? " (read)" : "", (void *)latch_held_lock(h),
+                        site->file, site->line, site->func);
         }
 }
 
 /* What stands against the order in which this thread takes `lock`. */
 static void print_order(const struct latch_thread *self, const struct latch_head *lock) {
-        uint64_t wrong = self->held_mask & ~latch_order_under(lock->class);
+        uint64_t wrong = latch_held_mask(self) & ~LATCH_BIT_(lock->class) &
+                         ~latch_order_under(lock->class);
         enum latch_class held = (enum latch_class)__builtin_ctzll(wrong);
         const struct latch_witness *w = latch_witness_of(held, lock->class);
         const char *ours = latch_class_name(lock->class), *other = latch_class_name(held);
@@ -102,6 +140,8 @@ static bool is_final(enum latch_violation what) {
         case LATCH_WAIT_IN_SECTION:
         case LATCH_TOO_MANY:
         case LATCH_LEASE_NOT_ALIVE:
+        case LATCH_HAND_OVER_WITHOUT:
+        case LATCH_HANDED_TWICE:
         case LATCH_NOT_BEGUN: return true;
         default: return false;
         }

@@ -1,74 +1,89 @@
 /* The contract is in latch/thread.h. */
 #include "latch/thread.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include <urcu.h>
 
 #include "latch/latch_private.h"
 
-static _Thread_local struct latch_thread self;
+_Thread_local struct latch_thread latch_self_;
 static pthread_key_t at_end;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* Who held a lock that nobody will let go, for reports that come later. */
-static struct latch_thread ended = {.name = "(ended)"};
+struct latch_thread latch_ended = {.name = "(ended)"};
 
 static void thread_ends(void *arg) {
         struct latch_thread *t = arg;
 
         latch_judge_held(t, LATCH_END_WHILE_HOLDING, NULL, NULL);
-        for (unsigned i = 0; i < t->held_count; i++)
-                if (t->held[i].mode == LATCH_EXCLUSIVE)
-                        atomic_store_explicit(&t->held[i].lock->owner, &ended,
-                                              memory_order_relaxed);
-        t->held_count = 0;
-        t->held_mask = 0;
+        if (LATCH_GET_(t->heir_of) > 0)
+                latch_report(LATCH_END_WHILE_HEIR, NULL, NULL, NULL);
+        for (unsigned i = 1; i <= latch_held_count(t); i++)
+                if (!latch_held_shared(&t->held[i])) {
+                        struct latch_head *lock = latch_held_lock(&t->held[i]);
+                        LATCH_SET_(lock->left_at, latch_held_site(&t->held[i]));
+                        LATCH_SET_(lock->owner, &latch_ended);
+                }
+        latch_threads_remove(t);
+        LATCH_SET_(t->top, NULL);
+        t->tid = 0; /* destructors that come after this one make it anew */
+        latch_open_short_way(t);
 }
 
 /* In the child nobody would let it go: its owner there is a thread with another number. */
 static void forks(void) {
-        latch_judge_held(&self, LATCH_FORK_WHILE_HOLDING, NULL, NULL);
+        latch_judge_held(&latch_self_, LATCH_FORK_WHILE_HOLDING, NULL, NULL);
+        latch_threads_before_fork();
 }
 
 /* A child has one thread, with another number. */
 static void forked(void) {
-        if (self.tid != 0)
-                self.tid = gettid();
+        latch_threads_in_child(&latch_self_);
 }
 
 static void make_key(void) {
         if (pthread_key_create(&at_end, thread_ends) != 0 ||
-            pthread_atfork(forks, NULL, forked) != 0)
+            pthread_atfork(forks, latch_threads_after_fork, forked) != 0)
                 __builtin_trap();
 }
 
+static __attribute__((noinline)) void make_self(void) {
+        struct latch_thread *t = &latch_self_;
+
+        t->tid = gettid();
+        LATCH_SET_(t->top, t->held);
+        (void)pthread_getname_np(pthread_self(), t->name, sizeof t->name);
+        pthread_once(&once, make_key);
+        (void)pthread_setspecific(at_end, t);
+        latch_threads_add(t);
+        latch_open_short_way(t);
+}
+
 struct latch_thread *latch_thread_self(void) {
-        if (__builtin_expect(self.tid == 0, 0)) {
-                self.tid = gettid();
-                (void)pthread_getname_np(pthread_self(), self.name, sizeof self.name);
-                pthread_once(&once, make_key);
-                (void)pthread_setspecific(at_end, &self);
-        }
-        return &self;
+        if (LATCH_UNLIKELY_(latch_self_.tid == 0))
+                make_self();
+        return &latch_self_;
 }
 
 /* Nothing is made here: a handler may have come in the middle of that. */
 char latch_handler_begin_(void) {
-        self.handlers++;
+        latch_self_.handlers++;
+        latch_self_.short_to = NULL;
         return 0;
 }
 
 void latch_handler_end_(const char *unused) {
         (void)unused;
-        self.handlers--;
+        latch_self_.handlers--;
+        latch_open_short_way(&latch_self_);
 }
 
 void latch_thread_begin(const char *name) {
         struct latch_thread *t = latch_thread_self();
 
-        strncpy(t->name, name, sizeof t->name - 1);
+        latch_threads_name(t, name);
         (void)pthread_setname_np(pthread_self(), t->name);
         if (!t->in_rcu)
                 rcu_register_thread();

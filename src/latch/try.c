@@ -1,15 +1,5 @@
 /* try.c - locks taken without waiting, or until a time: the try and timed forms of lock.h. */
-#include <errno.h>
-#include <time.h>
-
 #include "latch/latch_private.h"
-
-/* Whether it was taken; other failures are broken promises of ours. */
-static bool got(int r) {
-        if (r != 0 && r != EBUSY && r != ETIMEDOUT)
-                __builtin_trap();
-        return r == 0;
-}
 
 #if defined(__SANITIZE_THREAD__)
 /* ThreadSanitizer of gcc 12 does not know the calls that name their clock: it is told by those that wait for the
@@ -31,59 +21,49 @@ static struct timespec wall_of(const struct timespec *mono) {
         pthread_rwlock_timedwrlock(l, &(struct timespec[]){wall_of(at)}[0])
 #endif
 
-bool latch_mutex_try_(struct latch_mutex *m, const struct latch_site *site) LATCH_UNCHECKED_ {
-        if (!latch_track_try(&m->head, site, LATCH_EXCLUSIVE) ||
-            !got(pthread_mutex_trylock(&m->mutex)))
-                return false;
-        latch_track_take(&m->head, site, LATCH_EXCLUSIVE);
-        return true;
-}
-
-bool latch_mutex_until_(struct latch_mutex *m, uint64_t mono_ns, const struct latch_site *site)
+static int lock_until(struct latch_head *h, enum latch_kind kind, const struct timespec *at)
         LATCH_UNCHECKED_ {
+        switch (kind) {
+        case LATCH_MUTEX:
+                return pthread_mutex_clocklock(&latch_mutex_of_(h)->mutex, CLOCK_MONOTONIC, at);
+        case LATCH_READ:
+                return pthread_rwlock_clockrdlock(latch_rwlock_of_(h), CLOCK_MONOTONIC, at);
+        case LATCH_WRITE:
+                return pthread_rwlock_clockwrlock(latch_rwlock_of_(h), CLOCK_MONOTONIC, at);
+        }
+        __builtin_unreachable();
+}
+
+bool latch_take_try_(struct latch_head *h, const struct latch_site *site, enum latch_kind kind) {
+        if (site && !latch_track_try(h, site, kind))
+                return false;
+        if (!latch_had_(latch_kind_try_(h, kind)))
+                return false;
+        if (latch_kind_has_heir_(h, kind)) {
+                latch_kind_unlock_(h, kind);
+                return false;
+        }
+        if (site)
+                latch_push_any(h, site, kind);
+        return true;
+}
+
+bool latch_take_until_(struct latch_head *h, uint64_t mono_ns, const struct latch_site *site,
+                       enum latch_kind kind) {
         const struct timespec at = latch_timespec(mono_ns);
+        bool had;
 
-        if (!latch_track_want(&m->head, site, LATCH_EXCLUSIVE) ||
-            !got(pthread_mutex_clocklock(&m->mutex, CLOCK_MONOTONIC, &at)))
+        if (site && !latch_track_want(h, site, kind))
                 return false;
-        latch_track_take(&m->head, site, LATCH_EXCLUSIVE);
-        return true;
-}
-
-bool latch_read_try_(struct latch_rwlock *l, const struct latch_site *site) LATCH_UNCHECKED_ {
-        if (!latch_track_try(&l->head, site, LATCH_SHARED) ||
-            !got(pthread_rwlock_tryrdlock(&l->rwlock)))
-                return false;
-        latch_track_reader(l, site);
-        return true;
-}
-
-bool latch_read_until_(struct latch_rwlock *l, uint64_t mono_ns, const struct latch_site *site)
-        LATCH_UNCHECKED_ {
-        const struct timespec at = latch_timespec(mono_ns);
-
-        if (!latch_track_want(&l->head, site, LATCH_SHARED) ||
-            !got(pthread_rwlock_clockrdlock(&l->rwlock, CLOCK_MONOTONIC, &at)))
-                return false;
-        latch_track_reader(l, site);
-        return true;
-}
-
-bool latch_write_try_(struct latch_rwlock *l, const struct latch_site *site) LATCH_UNCHECKED_ {
-        if (!latch_track_try(&l->head, site, LATCH_EXCLUSIVE) ||
-            !got(pthread_rwlock_trywrlock(&l->rwlock)))
-                return false;
-        latch_track_take(&l->head, site, LATCH_EXCLUSIVE);
-        return true;
-}
-
-bool latch_write_until_(struct latch_rwlock *l, uint64_t mono_ns, const struct latch_site *site)
-        LATCH_UNCHECKED_ {
-        const struct timespec at = latch_timespec(mono_ns);
-
-        if (!latch_track_want(&l->head, site, LATCH_EXCLUSIVE) ||
-            !got(pthread_rwlock_clockwrlock(&l->rwlock, CLOCK_MONOTONIC, &at)))
-                return false;
-        latch_track_take(&l->head, site, LATCH_EXCLUSIVE);
-        return true;
+        had = latch_had_(latch_kind_try_(h, kind));
+        if (!had) {
+                latch_wait_begin(h, h->class, site, LATCH_WAITS_LOCK);
+                had = latch_had_(lock_until(h, kind, &at));
+                latch_wait_end();
+        }
+        if (had && latch_kind_has_heir_(h, kind))
+                had = latch_yield_until(latch_mutex_of_(h), mono_ns, site);
+        if (had && site)
+                latch_push_any(h, site, kind);
+        return had;
 }

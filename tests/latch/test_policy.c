@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/macros.h"
+#include "latch/latch_private.h"
 #include "latch/lock.h"
 #include "latch/policy.h"
 #include "latch/thread.h"
@@ -41,8 +42,8 @@ static void *take_outer(void *arg) {
 }
 
 static void assert_all_free(void) {
-        assert_int_equal(latch_thread_self()->held_count, 0);
-        assert_int_equal(latch_thread_self()->held_mask, 0);
+        assert_int_equal(latch_held_count(latch_thread_self()), 0);
+        assert_int_equal(latch_held_mask(latch_thread_self()), 0);
         run(take_outer);
 }
 
@@ -56,17 +57,17 @@ static void test_a_second_take_is_the_first(void **state) LATCH_UNCHECKED_ {
         }
         LATCH_WITH_READ(beside, &table)
                 LATCH_WITH_READ(beside, &table)
-                        assert_int_equal(atomic_load(&table.readers), 1);
+                        assert_int_equal(latch_held_count(latch_thread_self()), 1);
         LATCH_WITH_WRITE(beside, &table)
                 LATCH_WITH_READ(beside, &table)
-                        assert_int_equal(atomic_load(&table.readers), 0);
+                        assert_int_equal(latch_held_count(latch_thread_self()), 1);
         assert_counted(3);
         assert_all_free();
 }
 
 static void *let_go_of_outer(void *arg) LATCH_UNCHECKED_ {
         (void)arg;
-        latch_mutex_drop_(&outer, LATCH_HERE_());
+        latch_drop_long_(&outer.head, LATCH_HERE_(), LATCH_MUTEX);
         return NULL;
 }
 
@@ -93,7 +94,8 @@ static void test_a_wrong_order_is_taken(void **state) LATCH_UNCHECKED_ {
                 LATCH_WITH(outer, &other_outer)
                         assert_counted(2);
                 /* One of the class is still held. */
-                assert_true(latch_thread_self()->held_mask & UINT64_C(1) << LATCH_CLASS_outer);
+                assert_true(latch_held_mask(latch_thread_self()) & UINT64_C(1)
+                                                                           << LATCH_CLASS_outer);
         }
         assert_all_free();
 }
@@ -112,7 +114,7 @@ static void test_what_is_held_is_not_destroyed(void **state) LATCH_UNCHECKED_ {
 
 static void *forget(void *arg) LATCH_UNCHECKED_ {
         (void)arg;
-        latch_mutex_take_(&forgotten, LATCH_HERE_());
+        latch_take_long_(&forgotten.head, LATCH_HERE_(), LATCH_MUTEX);
         return NULL;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "latch/latch_private.h"
 #include "latch/lock.h"
 #include "latch/policy.h"
 #include "latch/thread.h"
@@ -65,7 +66,7 @@ static void *ask_all(void *arg) {
 
         *got = ask_mutex(clock_mono_ns() + SHORT_NS);
         *got |= ask_table(clock_mono_ns() + SHORT_NS);
-        CHECK(latch_thread_self()->held_count == 0);
+        CHECK(latch_held_count(latch_thread_self()) == 0);
         return NULL;
 }
 
@@ -100,7 +101,7 @@ static void test_readers_share_and_writers_do_not(void **state) {
         (void)state;
         LATCH_WITH_READ(beside, &table)
                 assert_int_equal(another_gets(), TRY | UNTIL | TRY_READ | UNTIL_READ);
-        assert_int_equal(atomic_load(&table.readers), 0);
+        assert_int_equal(latch_held_count(latch_thread_self()), 0);
 }
 
 static pthread_barrier_t holds;

@@ -5,8 +5,8 @@
 #include "latch/rcu.h"
 #include "plant.h"
 
-#define TAKE(p) latch_mutex_take_(p, LATCH_HERE_())
-#define DROP(p) latch_mutex_drop_(p, LATCH_HERE_())
+#define TAKE(p) latch_take_long_(&(p)->head, LATCH_HERE_(), LATCH_MUTEX)
+#define DROP(p) latch_drop_long_(&(p)->head, LATCH_HERE_(), LATCH_MUTEX)
 
 static struct latch_mutex outer, middle, inner, other_outer;
 static struct latch_rwlock table;
@@ -39,7 +39,7 @@ static void *hold_outer(void *arg) LATCH_UNCHECKED_ {
 static void *hold_table_for_reading(void *arg) LATCH_UNCHECKED_ {
         (void)arg;
         latch_thread_begin("holder");
-        latch_read_take_(&table, LATCH_HERE_());
+        latch_take_long_(&table.head, LATCH_HERE_(), LATCH_READ);
         rest();
 }
 
@@ -64,7 +64,7 @@ static void plant_release_by_another(void) LATCH_UNCHECKED_ {
 
 static void plant_release_of_anothers_reading(void) LATCH_UNCHECKED_ {
         let_another(hold_table_for_reading);
-        MARK(0), latch_read_drop_(&table, LATCH_HERE_());
+        MARK(0), latch_drop_long_(&table.head, LATCH_HERE_(), LATCH_READ);
 }
 
 static void plant_recursion(void) LATCH_UNCHECKED_ {
@@ -76,19 +76,19 @@ static void plant_recursion(void) LATCH_UNCHECKED_ {
 static void plant_recursive_reading(void) LATCH_UNCHECKED_ {
         LATCH_GUARD_READ(beside, &table);
         MARK_ABOVE(0);
-        MARK(1), latch_read_take_(&table, LATCH_HERE_());
+        MARK(1), latch_take_long_(&table.head, LATCH_HERE_(), LATCH_READ);
 }
 
 static void plant_upgrade(void) LATCH_UNCHECKED_ {
         LATCH_GUARD_READ(beside, &table);
         MARK_ABOVE(0);
-        MARK(1), latch_write_take_(&table, LATCH_HERE_());
+        MARK(1), latch_take_long_(&table.head, LATCH_HERE_(), LATCH_WRITE);
 }
 
 static void plant_reading_while_writing(void) LATCH_UNCHECKED_ {
         LATCH_GUARD_WRITE(beside, &table);
         MARK_ABOVE(0);
-        MARK(1), latch_read_take_(&table, LATCH_HERE_());
+        MARK(1), latch_take_long_(&table.head, LATCH_HERE_(), LATCH_READ);
 }
 
 static void plant_inversion(void) LATCH_UNCHECKED_ {
@@ -126,7 +126,7 @@ static void plant_inversion_against_a_reader(void) LATCH_UNCHECKED_ {
 
 static void plant_inversion_of_no_order(void) LATCH_UNCHECKED_ {
         LATCH_GUARD(inner, &inner);
-        latch_read_take_(&table, LATCH_HERE_());
+        latch_take_long_(&table.head, LATCH_HERE_(), LATCH_READ);
 }
 
 static void plant_same_class(void) LATCH_UNCHECKED_ {
