@@ -242,7 +242,7 @@ unused: $(call tidy_of,$(filter-out tests/%,$(LINTED)))
 
 $(BUILD)/tidy/%.o: %.c | $$(@D)/.dir
 	@$(CC) $(CPPFLAGS) -std=gnu11 -O0 -ffunction-sections -MMD -MP -c $< -o $@
-$(BUILD)/tidy/%.c.lint: %.c $(BUILD)/tidy/%.o .clang-tidy tools/lint
+$(BUILD)/tidy/%.c.lint: %.c $(BUILD)/tidy/%.o .clang-tidy tools/lint tools/blocking.h
 	@echo "  LINT  $<"
 	@tools/lint $< $(CPPFLAGS) && touch $@
 $(BUILD)/tidy/%.h.lint: %.h $(filter %.h,$(LINTED)) .clang-tidy tools/lint | $$(@D)/.dir

@@ -125,12 +125,10 @@ struct latch_thread;
 #define LATCH_TRY_WRITE(name, p)                                                                   \
         LATCH_MAYBE_(write, name, p, latch_begin_try_write(p, LATCH_HERE_()), __COUNTER__)
 #define LATCH_UNTIL(name, p, mono_ns)                                                              \
-        LATCH_MAYBE_(mutex, name, p, latch_begin_until_mutex(p, mono_ns, LATCH_HERE_()),           \
-                     __COUNTER__)
+        LATCH_MAYBE_(mutex, name, p, LATCH_UNTIL_INIT_(mutex, name, p, mono_ns), __COUNTER__)
 #define LATCH_UNTIL_READ(name, p, mono_ns)                                                         \
-        LATCH_MAYBE_(read, name, p, latch_begin_until_read(p, mono_ns, LATCH_HERE_()), __COUNTER__)
+        LATCH_MAYBE_(read, name, p, LATCH_UNTIL_INIT_(read, name, p, mono_ns), __COUNTER__)
 #define LATCH_UNTIL_WRITE(name, p, mono_ns)                                                        \
-        LATCH_MAYBE_(write, name, p, latch_begin_until_write(p, mono_ns, LATCH_HERE_()),           \
-                     __COUNTER__)
+        LATCH_MAYBE_(write, name, p, LATCH_UNTIL_INIT_(write, name, p, mono_ns), __COUNTER__)
 
 #include "latch/lock_guards.h" /* IWYU pragma: export */

@@ -1,13 +1,13 @@
 /* lock_guards.h - what the guards of lock.h are made of. Include lock.h instead.
  *
- * clang 14 does not follow `cleanup`. So a guard first shows the analysis a take and a drop (order and
- * recursion are judged there), then asserts possession, which needs no drop at the end of the scope.
- * The probes are empty and free at -O2; gcc sees plain code.
+ * What each version of clang is shown of a scope is in scopes.h. The probes are empty and free at -O2; gcc sees
+ * plain code.
  */
 #pragma once
 
 #include "latch/lock.h"
 #include "latch/lock_kinds.h"
+#include "latch/scopes.h"
 
 #pragma GCC visibility push(default)
 
@@ -31,7 +31,7 @@ void latch_cond_wait_(struct latch_cond *c, struct latch_mutex *m, const struct 
         LATCH_TSA_(requires_capability(*m));
 int latch_cond_wait_until_(struct latch_cond *c, struct latch_mutex *m, uint64_t mono_ns,
                            const struct latch_site *site) LATCH_TSA_(requires_capability(*m));
-void latch_blocking_(const char *what, const struct latch_site *site);
+void latch_blocking_(const char *what, const struct latch_site *site) LATCH_BLOCKS;
 
 #pragma GCC visibility pop
 
@@ -56,7 +56,7 @@ static inline const struct latch_site *latch_watched_(const struct latch_site *s
 }
 
 /* One guard type for each way to hold. `lock` is NULL if it was not had, `site` if the hold began at level 0. */
-#define LATCH_GUARD_TYPE_(mode, type, kind)                                                        \
+#define LATCH_GUARD_TYPE_(mode, type, kind, take)                                                  \
         struct latch_guard_##mode {                                                                \
                 struct type *lock;                                                                 \
                 const struct latch_site *site;                                                     \
@@ -69,8 +69,9 @@ static inline const struct latch_site *latch_watched_(const struct latch_site *s
                 else                                                                               \
                         latch_kind_unlock_(&g->lock->head, kind);                                  \
         }                                                                                          \
-        LATCH_INLINE_ struct latch_guard_##mode latch_begin_##mode(                                \
-                struct type *l, const struct latch_site *site) {                                   \
+        LATCH_INLINE_ struct latch_guard_##mode latch_begin_##mode(struct type *l,                 \
+                                                                   const struct latch_site *site)  \
+                LATCH_TSA_(take(*l)) LATCH_UNCHECKED_ {                                            \
                 unsigned level = latch_level();                                                    \
                 if (LATCH_LIKELY_(level == LATCH_LEVEL_CHECK))                                     \
                         return (struct latch_guard_##mode){                                        \
@@ -93,15 +94,16 @@ static inline const struct latch_site *latch_watched_(const struct latch_site *s
                 bool got = latch_take_until_(&l->head, mono_ns, site, kind);                       \
                 return (struct latch_guard_##mode){got ? l : NULL, site};                          \
         }
-LATCH_GUARD_TYPE_(mutex, latch_mutex, LATCH_MUTEX)
-LATCH_GUARD_TYPE_(read, latch_rwlock, LATCH_READ)
-LATCH_GUARD_TYPE_(write, latch_rwlock, LATCH_WRITE)
+LATCH_GUARD_TYPE_(mutex, latch_mutex, LATCH_MUTEX, acquire_capability)
+LATCH_GUARD_TYPE_(read, latch_rwlock, LATCH_READ, acquire_shared_capability)
+LATCH_GUARD_TYPE_(write, latch_rwlock, LATCH_WRITE, acquire_capability)
 #undef LATCH_GUARD_TYPE_
 
 #define latch_guard_handed     latch_guard_mutex
 #define latch_guard_end_handed latch_guard_end_mutex
 static inline struct latch_guard_mutex latch_begin_handed(struct latch_mutex *m,
-                                                          const struct latch_site *site) {
+                                                          const struct latch_site *site)
+        LATCH_TSA_(acquire_capability(*m)) LATCH_UNCHECKED_ {
         site = latch_watched_(site);
         return (struct latch_guard_mutex){latch_take_handed_(m, site) ? m : NULL, site};
 }
@@ -112,7 +114,8 @@ struct latch_guard_both {
 };
 
 static inline struct latch_guard_both latch_begin_both(struct latch_mutex *const pair[2],
-                                                       const struct latch_site *site) {
+                                                       const struct latch_site *site)
+        LATCH_UNCHECKED_ {
         bool ordered = (uintptr_t)pair[0] < (uintptr_t)pair[1];
         struct latch_guard_both both = {latch_begin_mutex(pair[!ordered], site), {NULL, NULL}};
 
@@ -139,9 +142,14 @@ static inline void latch_guard_end_both(struct latch_guard_both *g) {
                 LATCH_TSA_(assertion(*l, latch_class_##name)) LATCH_UNCHECKED_ {                   \
                 return l != NULL;                                                                  \
         }                                                                                          \
+        static inline void latch_scope_end_##mode##_##name(struct latch_guard_##mode **l)          \
+                LATCH_TSA_(drop(*(struct type *)*l, latch_class_##name)) LATCH_UNCHECKED_ {        \
+                (void)l;                                                                           \
+        }                                                                                          \
         static inline struct latch_guard_##mode latch_begin_##mode##_##name(                       \
                 struct type *l, const struct latch_site *site)                                     \
-                LATCH_TSA_(assertion(*l, latch_class_##name)) LATCH_UNCHECKED_ {                   \
+                LATCH_TSA_(LATCH_BEGINS_(take, assertion)(*l, latch_class_##name))                 \
+                        LATCH_UNCHECKED_ {                                                         \
                 return latch_begin_##mode(l, site);                                                \
         }
 
@@ -155,9 +163,14 @@ static inline void latch_guard_end_both(struct latch_guard_both *g) {
                 LATCH_TSA_(release_capability(latch_class_##name)) LATCH_UNCHECKED_ {              \
                 (void)pair;                                                                        \
         }                                                                                          \
+        static inline void latch_scope_end_both_##name(struct latch_guard_both **l)                \
+                LATCH_TSA_(release_capability(latch_class_##name)) LATCH_UNCHECKED_ {              \
+                (void)l;                                                                           \
+        }                                                                                          \
         static inline struct latch_guard_both latch_begin_both_##name(                             \
                 struct latch_mutex *const *pair, const struct latch_site *site)                    \
-                LATCH_TSA_(assert_capability(latch_class_##name)) LATCH_UNCHECKED_ {               \
+                LATCH_TSA_(LATCH_BEGINS_(acquire_capability, assert_capability)(                   \
+                        latch_class_##name)) LATCH_UNCHECKED_ {                                    \
                 return latch_begin_both(pair, site);                                               \
         }
 
@@ -177,23 +190,27 @@ LATCH_CLASSES(X)
 #undef LATCH_PROBES_BOTH_
 
 #define LATCH_GUARD_INIT_(mode, name, p)                                                           \
-        (latch_probe_take_##mode##_##name(p), latch_probe_drop_##mode##_##name(p),                 \
-         latch_begin_##mode##_##name(p, LATCH_HERE_()))
+        (LATCH_SHOW_TAKE_(mode, name, p), latch_begin_##mode##_##name(p, LATCH_HERE_()))
+
+/* Either compiler judges its order. */
+#define LATCH_UNTIL_INIT_(mode, name, p, mono_ns)                                                  \
+        (LATCH_SHOW_ORDER_(name), latch_probe_take_##mode##_##name(p),                             \
+         latch_probe_drop_##mode##_##name(p), latch_begin_until_##mode(p, mono_ns, LATCH_HERE_()))
 
 #define LATCH_GUARD_(mode, name, p, n) LATCH_GUARD_2_(mode, name, p, n)
 #define LATCH_GUARD_2_(mode, name, p, n)                                                           \
         struct latch_guard_##mode latch_guard_##n                                                  \
                 __attribute__((cleanup(latch_guard_end_##mode), unused)) =                         \
-                        LATCH_GUARD_INIT_(mode, name, p)
+                        LATCH_GUARD_INIT_(mode, name, p) LATCH_SCOPE_(mode, name, p, n)
 
 #define LATCH_WITH_(mode, name, p, n) LATCH_WITH_2_(mode, name, p, n)
 #define LATCH_WITH_2_(mode, name, p, n)                                                            \
         for (struct latch_guard_##mode latch_guard_##n                                             \
              __attribute__((cleanup(latch_guard_end_##mode), unused)) =                            \
-                     LATCH_GUARD_INIT_(mode, name, p);                                             \
+                     LATCH_GUARD_INIT_(mode, name, p) LATCH_SCOPE_(mode, name, p, n);              \
              ; ({ goto latch_end_##n; }))                                                          \
                 if (0) {                                                                           \
-                        latch_end_##n : latch_probe_drop_##mode##_##name(p);                       \
+                        latch_end_##n : LATCH_SHOW_DROP_(mode, name, p);                           \
                         break;                                                                     \
                 } else
 
@@ -205,4 +222,5 @@ LATCH_CLASSES(X)
              ; ({ goto latch_end_##n; }))                                                          \
                 if (0) {                                                                           \
                         latch_end_##n : break;                                                     \
-                } else if (latch_guard_##n.lock && latch_probe_got_##mode##_##name(p))
+                } else if (latch_guard_##n.lock && latch_probe_got_##mode##_##name(p))             \
+        LATCH_SCOPE_OF_GOT_(mode, name, p, n)

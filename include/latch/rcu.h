@@ -37,11 +37,11 @@ void latch_rcu_defer(struct latch_deferred *d, void (*fn)(struct latch_deferred 
 /* Waits until every read section that is open now has closed. No lock may be held, no read section open, and
  * no callback of latch_rcu_defer may wait; all three are reported. */
 #define latch_rcu_wait() latch_rcu_wait_(LATCH_HERE_())
-void latch_rcu_wait_(const struct latch_site *site);
+void latch_rcu_wait_(const struct latch_site *site) LATCH_BLOCKS;
 
 /* Waits until all that was deferred has run; as latch_rcu_wait otherwise. */
 #define latch_rcu_barrier() latch_rcu_barrier_(LATCH_HERE_())
-void latch_rcu_barrier_(const struct latch_site *site);
+void latch_rcu_barrier_(const struct latch_site *site) LATCH_BLOCKS;
 
 #pragma GCC visibility pop
 

@@ -99,3 +99,22 @@ LATCH_CLASSES(X)
 #define LATCH_GUARDED_BY(name)  LATCH_TSA_(guarded_by(latch_class_##name))
 #define LATCH_MUST_HOLD(name)   LATCH_TSA_(requires_capability(latch_class_##name))
 #define LATCH_NEVER_UNDER(name) LATCH_TSA_(locks_excluded(latch_class_##name))
+
+/* May block: its callers hold no lock of any class. */
+extern struct latch_class_token *const latch_class_no_other_; /* ends the list, no object either */
+#define LATCH_TOKEN_AND_(name, order) latch_class_##name,
+#define LATCH_BLOCKS                                                                               \
+        LATCH_TSA_(locks_excluded(LATCH_CLASSES(LATCH_TOKEN_AND_) latch_class_no_other_))
+
+/* Whether a class is LATCH_ALONE: what a guard of it shows the analysis before it takes the lock. */
+#define LATCH_ALONE      1
+#define LATCH_UNDER(...) 0
+#define LATCH_BY_ADDRESS
+#define X(name, order) latch_alone_##name = (order),
+enum { LATCH_CLASSES(X) };
+#undef X
+#undef LATCH_ALONE
+#undef LATCH_UNDER
+#undef LATCH_BY_ADDRESS
+static inline void latch_taken_alone_(void) LATCH_BLOCKS {
+}

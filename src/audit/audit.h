@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/macros.h"
+#include "latch/lock.h"
 #include "store/store.h"
 
 struct audit;
@@ -67,7 +68,7 @@ uint64_t audit_queued(struct audit *a);
 
 /* For administration: returns once the row is on disk. It may block, so no lock may be held. 0, or why it is
  * not there yet (it is tried again): -ENOSPC, -EIO, -ETIMEDOUT, -EBUSY. a may be NULL as above. */
-_must_use_ int audit_note_durable(struct audit *a, const struct audit_event *e);
+_must_use_ int audit_note_durable(struct audit *a, const struct audit_event *e) LATCH_BLOCKS;
 
 /* Everything that was noted before is on disk, folded refusals, too. Errors as above. */
-_must_use_ int audit_flush(struct audit *a);
+_must_use_ int audit_flush(struct audit *a) LATCH_BLOCKS;

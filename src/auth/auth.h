@@ -73,7 +73,8 @@ struct identity {
 
 struct auth;
 
-_must_use_ int auth_new(struct store *store, const struct config *config, struct auth **ret);
+_must_use_ int auth_new(struct store *store, const struct config *config,
+                        struct auth **ret) LATCH_BLOCKS;
 struct auth *auth_free(struct auth *a);
 
 struct account *account_ref(struct account *a);
@@ -108,13 +109,14 @@ struct auth_grant {
  * -EAGAIN too many failures or too many hashes waiting: *ret_retry_s says how long; -errno of the
  * store. A wrong name takes as long as a wrong password. */
 _must_use_ int auth_sign_in(struct auth *a, const char *name, const char *password,
-                            const char *address, struct auth_grant *ret, unsigned *ret_retry_s);
+                            const char *address, struct auth_grant *ret,
+                            unsigned *ret_retry_s) LATCH_BLOCKS;
 _must_use_ int auth_sign_in_link(struct auth *a, const char *link, const char *address,
-                                 struct auth_grant *ret, unsigned *ret_retry_s);
+                                 struct auth_grant *ret, unsigned *ret_retry_s) LATCH_BLOCKS;
 _must_use_ int auth_renew(struct auth *a, struct identity *old, const char *address,
-                          struct auth_grant *ret); /* ends old */
-_must_use_ int auth_sign_out(struct auth *a,
-                             struct identity *i); /* revokes; 0 or -errno of the store */
+                          struct auth_grant *ret) LATCH_BLOCKS; /* ends old */
+_must_use_ int auth_sign_out(struct auth *a, struct identity *i)
+        LATCH_BLOCKS; /* revokes; 0 or -errno of the store */
 
 /* Who this token is: reads memory, and asks the store for one that it does not know. 0 and a reference;
  * -EACCES it is none, expired or revoked; -errno of the store (an answer of 503, never of 401). */
@@ -141,10 +143,11 @@ uid_t auth_host_uid(const struct store_user *u);
  * NULL. -EINVAL bad name; -EEXIST; -ERANGE no uid left; -EMSGSIZE password shorter than 8 or longer than
  * 1024 bytes; -errno of the store. */
 _must_use_ int auth_user_add(struct auth *a, const char *name, enum role role, const char *password,
-                             struct store_user *ret_user);
+                             struct store_user *ret_user) LATCH_BLOCKS;
 
 /* A one-time link's secret for a user: it goes behind /#link= . */
-_must_use_ int auth_make_link(struct auth *a, int64_t user_id, char ret[TOKEN_TEXT_MAX]);
+_must_use_ int auth_make_link(struct auth *a, int64_t user_id,
+                              char ret[TOKEN_TEXT_MAX]) LATCH_BLOCKS;
 
 /* ---- changing users: one change at a time, and what it ends is ended when it returns ---- */
 
@@ -165,7 +168,7 @@ _must_use_ int auth_forget(struct auth *a, int64_t user_id);
 
 /* The sign-ins and links of a user end, but keep (NULL: none). -ENOENT: keep has ended. */
 _must_use_ int auth_end_all(struct auth *a, int64_t user_id, const struct identity *keep,
-                            enum auth_end why);
+                            enum auth_end why) LATCH_BLOCKS;
 _must_use_ int auth_end_one(struct auth *a, int64_t user_id, int64_t number); /* -ENOENT */
 /* The identity was used from here: written down where it is news, at most once a minute. */
 void auth_seen(struct auth *a, struct identity *i, const char *address);

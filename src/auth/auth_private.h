@@ -9,6 +9,7 @@
 #include "auth/attempts.h"
 #include "auth/auth.h"
 #include "auth/password.h"
+#include "latch/lock.h"
 
 struct auth {
         struct store *store;         /* fixed, not ours */
@@ -32,7 +33,7 @@ void people_tables_free(struct auth *a);          /* nobody holds a reference */
 /* The living identity of this hash: from memory, else from the store. 0; -EACCES none, expired,
  * revoked, or its user is disabled; -errno of the store. */
 _must_use_ int identity_of(struct auth *a, const unsigned char hash[TOKEN_HASH_BYTES],
-                           struct identity **ret);
+                           struct identity **ret) LATCH_BLOCKS;
 
 /* An identity that no store knows, of this account. 0, -EUSERS, -ENOMEM. */
 _must_use_ int identity_visit(struct auth *a, struct account *account, struct identity **ret);

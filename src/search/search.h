@@ -16,6 +16,7 @@
 
 #include "base/macros.h"
 #include "config/config.h"
+#include "latch/lock.h"
 #include "session/port.h"
 #include "spawn/spawn.h"
 
@@ -60,4 +61,4 @@ void search_result_done(struct search_result *r);
 /* 0; -EINVAL a pattern that is none; -EBUSY this user, or too many others, are searching; -EPIPE the client has
  * gone; -ESHUTDOWN; -EPROTO; -errno of the spawner. ret is to be done with either way. */
 _must_use_ int search_run(struct searches *s, struct port *p, const struct search_request *rq,
-                          struct search_result *ret);
+                          struct search_result *ret) LATCH_BLOCKS;

@@ -9,6 +9,7 @@
 
 #include "base/macros.h"
 #include "base/random.h"
+#include "latch/lock.h"
 #include "session/holder.h"
 
 struct found {
@@ -22,7 +23,8 @@ struct found {
 /* All that can be reached within hello_ms, connected; sockets on which nobody listened for so long are
  * removed. No folder: none. 0, -ENOMEM, -errno (opendir(3), connect(2)): then nobody was judged.
  * found_free(*ret, *ret_n). */
-_must_use_ int found_look(const char *data, unsigned hello_ms, struct found **ret, size_t *ret_n);
+_must_use_ int found_look(const char *data, unsigned hello_ms, struct found **ret,
+                          size_t *ret_n) LATCH_BLOCKS;
 /* Receives what it said first, with its descriptors: one at a time is heard and done with, since a message has
  * three of them. 0, also if that was nothing; -EMFILE, -ENOMEM, -errno: it could not be had. */
 _must_use_ int found_hear(struct found *f);

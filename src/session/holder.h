@@ -9,6 +9,7 @@
 
 #include "base/macros.h"
 #include "hold/hold_proto.h"
+#include "latch/lock.h"
 
 #define HOLDER_FDS 3
 
@@ -32,7 +33,8 @@ _must_use_ int holder_receive(int fd, struct holder_message *ret);
 void holder_message_done(struct holder_message *m); /* closes what was not taken */
 
 /* A message and what follows it, never waiting. 0, -EAGAIN, -EPIPE, -errno (sendmsg(2)). */
-_must_use_ int holder_send(int fd, const void *message, size_t n, const void *tail, size_t tail_n);
+_must_use_ int holder_send(int fd, const void *message, size_t n, const void *tail,
+                           size_t tail_n) LATCH_BLOCKS;
 _must_use_ int holder_tell(int fd, enum hold_type type); /* a message that is only a head */
 
 /* Its holder is to end, and is waited for: a socket that is closed with messages unread may take what was said
@@ -40,4 +42,4 @@ _must_use_ int holder_tell(int fd, enum hold_type type); /* a message that is on
 void holder_dismiss(int fd, uint64_t until_ns);
 
 /* Waits until something can be read, or written. 0, -ETIMEDOUT. */
-int holder_wait(int fd, short events, uint64_t until_ns);
+int holder_wait(int fd, short events, uint64_t until_ns) LATCH_BLOCKS;

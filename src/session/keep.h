@@ -4,13 +4,14 @@
  */
 #pragma once
 
+#include "latch/lock.h"
 #include "session/session_private.h"
 
 /* It has ended, and is put away by sessions_tick in so long. */
 void session_keep_later(struct session *s, unsigned ms);
 /* Its last output and its screen into a file, and the holder goes: if it is time, or `now`. Once; on its strand, or where
  * none runs any more. What fails is logged, and tried again in a minute: until then the holder stays. */
-void session_put_away(struct session *s, bool now);
+void session_put_away(struct session *s, bool now) LATCH_BLOCKS;
 void session_forget_kept(struct session *s); /* its file goes */
 /* Those beyond ended_total_bytes go, the oldest first. */
 void sessions_trim_kept(struct sessions *ss);

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/macros.h"
+#include "latch/lock.h"
 #include "ring/ring.h"
 
 #define KEPT_BYTES_MAX   (16u << 20) /* of output: the most that the configuration allows */
@@ -46,10 +47,12 @@ _must_use_ ssize_t kept_read(const struct kept *k, uint64_t offset, void *to, si
                              enum ring_kind *ret_kind, uint64_t *ret_tail);
 
 /* Takes the place of what was there. 0; -errno, and there is what was there. */
-_must_use_ int kept_write(const char *data, const char *id, const struct kept *k);
+_must_use_ int kept_write(const char *data, const char *id, const struct kept *k) LATCH_BLOCKS;
 /* Of a session whose output ended there. 0; -ENOENT; -EPROTO: it is not what was written; -ENOMEM, -errno. */
-_must_use_ int kept_load(const char *data, const char *id, uint64_t end, struct kept **ret);
-uint64_t kept_size(const char *data, const char *id); /* bytes of the file; 0: there is none */
+_must_use_ int kept_load(const char *data, const char *id, uint64_t end,
+                         struct kept **ret) LATCH_BLOCKS;
+uint64_t kept_size(const char *data,
+                   const char *id) LATCH_BLOCKS; /* bytes of the file; 0: there is none */
 void kept_unlink(const char *data, const char *id);
 /* Removes those whose session is not `known`, and what was never finished. */
-void kept_sweep(const char *data, bool (*known)(void *arg, const char *id), void *arg);
+void kept_sweep(const char *data, bool (*known)(void *arg, const char *id), void *arg) LATCH_BLOCKS;

@@ -18,6 +18,7 @@
 #include "base/macros.h"
 #include "base/random.h"
 #include "config/config.h"
+#include "latch/lock.h"
 #include "pool/pool.h"
 #include "session/port.h"
 #include "session/pump_hooks.h"
@@ -44,16 +45,16 @@ struct sessions *sessions_free(struct sessions *ss);
 
 /* Finds the holders in DIR/sessions, gives each 250 ms, in parallel; takes over records and leases.
  * Before anything is listened on, the pump running. 0 or -errno of the store. */
-_must_use_ int sessions_adopt(struct sessions *ss);
+_must_use_ int sessions_adopt(struct sessions *ss) LATCH_BLOCKS;
 /* Ends every session and waits until all cages are gone, at most timeout_ms. 0, -ETIMEDOUT. */
-_must_use_ int sessions_end_all(struct sessions *ss, unsigned timeout_ms);
+_must_use_ int sessions_end_all(struct sessions *ss, unsigned timeout_ms) LATCH_BLOCKS;
 
 /* Tells every program of this account to end (TERM, grace, KILL), and waits until all are gone, at most
  * timeout_ms. More may begin unless the account is shut. 0; -ETIMEDOUT; -ENOMEM. */
 _must_use_ int sessions_end_of(struct sessions *ss, const struct account *owner,
-                               unsigned timeout_ms);
+                               unsigned timeout_ms) LATCH_BLOCKS;
 /* Closes all that this account has, after sessions_end_of. 0; -EBUSY some are not over; -errno of the store. */
-_must_use_ int sessions_forget_of(struct sessions *ss, const struct account *owner);
+_must_use_ int sessions_forget_of(struct sessions *ss, const struct account *owner) LATCH_BLOCKS;
 
 /* ---- what went wrong, for the reply ---- */
 struct session_holder { /* who has a seat */
@@ -96,7 +97,8 @@ struct session_opened {
  * failed. 0; -EINVAL; -EBUSY that file is running, or too many runs lately; -EUSERS too many sessions or
  * channels; -errno of workspace, spawner and store. On failure nothing is left, *ret_no says why. */
 _must_use_ int session_open(struct sessions *ss, struct port *p, const struct session_request *rq,
-                            struct session_opened *ret, struct session_refusal *ret_no);
+                            struct session_opened *ret,
+                            struct session_refusal *ret_no) LATCH_BLOCKS;
 
 /* ---- attach, drive, detach ---- */
 enum session_role { SESSION_ROLE_ANY, SESSION_ROLE_DRIVER, SESSION_ROLE_VIEWER };
@@ -121,7 +123,8 @@ struct session_joined {
 /* 0; -EINVAL since lies beyond the output; -EUSERS no seat (limit_reached, holders) or no channel; -ENOENT
  * it was closed meanwhile; -EAGAIN, -ETIMEDOUT its holder does not answer; -EPIPE the socket is gone. */
 _must_use_ int session_attach(struct session *s, struct port *p, const struct session_join *join,
-                              struct session_joined *ret, struct session_refusal *ret_no);
+                              struct session_joined *ret,
+                              struct session_refusal *ret_no) LATCH_BLOCKS;
 /* Whether it has put out that much: then it can be attached to from there. 0; -EINVAL; -ENOENT, -EAGAIN,
  * -ETIMEDOUT as above. */
 _must_use_ int session_reaches(struct session *s, uint64_t since);

@@ -169,7 +169,7 @@ bool session_end_known_locked(const struct session *s) LATCH_MUST_HOLD(session);
 void session_count(struct session *s);
 /* Waits until it is no longer STARTING, at most SESSION_START_MS. 0; -ENOENT it was closed or never
  * started; -ETIMEDOUT; -EAGAIN: its holder says nothing. */
-_must_use_ int session_ready(struct session *s);
+_must_use_ int session_ready(struct session *s) LATCH_BLOCKS;
 
 /* ---- session_state.c ---- */
 void session_move_locked(struct session *s, enum session_state to) LATCH_MUST_HOLD(session);

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "base/macros.h"
+#include "latch/lock.h"
 #include "spawn/spec.h"
 
 struct spawner;
@@ -42,4 +43,4 @@ int spawner_fd(const struct spawner *s);
  * stays the caller's. *ret_sock is the connection to the holder (hold/hold_proto.h), which sends HELLO
  * first. 0; -ETIMEDOUT; -EPIPE the spawner is gone; -EAGAIN no process could be made; -errno. */
 _must_use_ int spawner_session(struct spawner *s, const struct spawn_spec *spec,
-                               const char *strings, int script_fd, int *ret_sock);
+                               const char *strings, int script_fd, int *ret_sock) LATCH_BLOCKS;

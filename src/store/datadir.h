@@ -24,6 +24,7 @@
 #include <sys/types.h>
 
 #include "base/macros.h"
+#include "latch/lock.h"
 
 #define DATADIR_MESSAGE_MAX (64u << 10) /* bytes of one control message, either way */
 #define DATADIR_USERS_PAGE  200u
@@ -31,15 +32,17 @@
 /* Makes DIR (0755, and its parents) and DIR/sessions (0700) where they are missing; as root what is
  * made is given to uid and gid. 0; -EINVAL and *ret_error (malloc'd) names the path that is no folder,
  * belongs to a stranger, or may be written by everybody; -errno and *ret_error. */
-_must_use_ int datadir_prepare(const char *dir, uid_t uid, gid_t gid, char **ret_error);
+_must_use_ int datadir_prepare(const char *dir, uid_t uid, gid_t gid,
+                               char **ret_error) LATCH_BLOCKS;
 
 /* Becomes the owner of DIR until *ret_fd (close-on-exec) is closed. 0, -EBUSY another process is,
  * -ENOENT no such DIR, -errno. */
-_must_use_ int datadir_lock(const char *dir, int *ret_fd);
+_must_use_ int datadir_lock(const char *dir, int *ret_fd) LATCH_BLOCKS;
 
 /* The owner's listening control socket, non-blocking; a stale one is replaced. 0 or -errno. */
-_must_use_ int datadir_listen(const char *dir, int *ret_fd);
+_must_use_ int datadir_listen(const char *dir, int *ret_fd) LATCH_BLOCKS;
 
 /* Asks the server that owns DIR: one request, one reply (malloc'd, NUL-terminated). 0; -ENOENT or
  * -ECONNREFUSED nobody listens; -ETIMEDOUT; -EPIPE it went away without an answer; -errno. */
-_must_use_ int datadir_ask(const char *dir, const char *request, unsigned timeout_ms, char **ret);
+_must_use_ int datadir_ask(const char *dir, const char *request, unsigned timeout_ms,
+                           char **ret) LATCH_BLOCKS;

@@ -18,6 +18,7 @@
 #include "base/macros.h"
 #include "base/net.h"
 #include "base/random.h"
+#include "latch/lock.h"
 
 struct store;
 
@@ -34,16 +35,18 @@ bool user_name_valid(const char *name);
 /* Opens or makes DIR/latch.db (0600) and migrates it. A file of a newer version, of another program or
  * owner, readable by others, or damaged is -EINVAL. Every failure but -ENOMEM is said in words, too:
  * *ret_error, malloc'd. */
-_must_use_ int store_open(const char *dir, struct store **ret, char **ret_error);
-struct store *store_close(struct store *s); /* no other call may be under way. NULL */
+_must_use_ int store_open(const char *dir, struct store **ret, char **ret_error) LATCH_BLOCKS;
+struct store *store_close(struct store *s) LATCH_BLOCKS; /* no other call may be under way. NULL */
 
 /* A database only to read: one that a server has open (nobody waits for it, nor it for anybody), or a backup.
  * -EINVAL as above, and words; also where it is older than this program. */
-_must_use_ int store_open_reader(const char *path, struct store **ret, char **ret_error);
+_must_use_ int store_open_reader(const char *path, struct store **ret,
+                                 char **ret_error) LATCH_BLOCKS;
 
 /* All of the database as it is at one moment, into a new file (0600): checked and on disk before it has its
  * name. -EEXIST: there is such a file, and it is not to be replaced. Every failure has words but -ENOMEM. */
-_must_use_ int store_backup(struct store *s, const char *file, bool replace, char **ret_error);
+_must_use_ int store_backup(struct store *s, const char *file, bool replace,
+                            char **ret_error) LATCH_BLOCKS;
 
 /* Puts a backup in the place of DIR/latch.db, whose lock is held and which no store has open. Before that it is
  * checked, migrated, and freed of what is not true any more: everybody is signed out, and what is not known to
@@ -52,7 +55,7 @@ _must_use_ int store_backup(struct store *s, const char *file, bool replace, cha
  * lies now, NULL if there was none. -EINVAL: what is wrong with the file; every failure has words but -ENOMEM,
  * and leaves all as it was. */
 _must_use_ int store_restore(const char *dir, const char *file, char **ret_kept,
-                             bool *ret_ids_known, char **ret_error);
+                             bool *ret_ids_known, char **ret_error) LATCH_BLOCKS;
 
 /* ---- users ---- */
 struct store_user {

@@ -13,6 +13,7 @@
 #include <sqlite3.h>
 
 #include "base/macros.h"
+#include "latch/lock.h"
 #include "store/store.h"
 
 enum statement {
@@ -80,7 +81,7 @@ struct conn *conn_close(struct conn *c); /* NULL is fine; returns NULL */
 DEFINE_CLEANUP(struct conn, conn_close)
 
 /* A connection for this call: an idle one, or a new one. Waits at most 5 s for others, then -EBUSY. */
-_must_use_ int conn_take(struct store *s, struct conn **ret);
+_must_use_ int conn_take(struct store *s, struct conn **ret) LATCH_BLOCKS;
 struct conn *conn_put(struct conn *c); /* NULL is fine; returns NULL */
 DEFINE_CLEANUP(struct conn, conn_put)
 

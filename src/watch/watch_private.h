@@ -128,4 +128,4 @@ void watch_end(struct watches *w, struct watch *x);
 void clients_again(struct watches *w, uint64_t now_ms);
 
 /* ---- watch.c ---- */
-void watches_ask(struct watches *w, struct ask *a); /* waits for the answer */
+void watches_ask(struct watches *w, struct ask *a) LATCH_BLOCKS; /* waits for the answer */

@@ -13,11 +13,12 @@
 #include <stdbool.h>
 
 #include "base/macros.h"
+#include "latch/lock.h"
 #include "store/store.h"
 
 /* teacher: NULL for none. A course whose folder stands there already gets that one. */
 _must_use_ int courses_add(const char *dir, struct store *store, const char *name,
-                           const char *teacher);
+                           const char *teacher) LATCH_BLOCKS;
 _must_use_ int courses_set_teacher(struct store *store, const char *course, const char *teacher,
                                    bool teaches);
 const char *courses_words(int error); /* for people */

@@ -24,6 +24,7 @@
 #include <sys/types.h>
 
 #include "base/macros.h"
+#include "latch/lock.h"
 
 #define WORKSPACE_PATH_MAX 4096
 #define WORKSPACE_ETAG_MAX 64
@@ -35,17 +36,18 @@ struct store;
 struct workspace;
 
 /* Makes DIR/users (0711), DIR/courses (0755). As root, before privileges go, or as the only user. */
-_must_use_ int workspace_prepare(const char *dir);
+_must_use_ int workspace_prepare(const char *dir) LATCH_BLOCKS;
 
 /* Makes DIR/users/NAME (0700) and its home, owned by uid (no change of owner where we are that uid). */
-_must_use_ int workspace_make_user(const char *dir, const char *name, uid_t uid);
+_must_use_ int workspace_make_user(const char *dir, const char *name, uid_t uid) LATCH_BLOCKS;
 
 /* Removes DIR/users/NAME and all that is in it, never through a link. Also 0 if it is not there. -EDQUOT: there
  * is more than one call removes: again. */
-_must_use_ int workspace_remove_user(const char *dir, const char *name);
+_must_use_ int workspace_remove_user(const char *dir, const char *name) LATCH_BLOCKS;
 
 /* Opens the root descriptors. New files are given to uid. */
-_must_use_ int workspace_open(const char *dir, const char *name, uid_t uid, struct workspace **ret);
+_must_use_ int workspace_open(const char *dir, const char *name, uid_t uid,
+                              struct workspace **ret) LATCH_BLOCKS;
 /* The same for an account, who writes to the courses that it teaches (courses.h); admins write to all. store
  * outlives it. What is in a course belongs to the server, not to whom wrote it. */
 _must_use_ int workspace_open_account(const char *dir, struct store *store, const struct account *a,
@@ -54,7 +56,8 @@ _must_use_ int workspace_open_account(const char *dir, struct store *store, cons
 struct quota;
 _must_use_ int workspace_limit(struct workspace *w, struct quota *quota, const char *name);
 /* What the home takes: bytes of files, and how many files, folders and links. */
-_must_use_ int workspace_used(struct workspace *w, uint64_t *ret_bytes, uint64_t *ret_files);
+_must_use_ int workspace_used(struct workspace *w, uint64_t *ret_bytes,
+                              uint64_t *ret_files) LATCH_BLOCKS;
 struct workspace *workspace_close(struct workspace *w); /* NULL is fine; returns NULL */
 DEFINE_CLEANUP(struct workspace, workspace_close)
 
@@ -81,24 +84,26 @@ struct workspace_stat {
         char etag[WORKSPACE_ETAG_MAX]; /* opaque; changes whenever the content may have */
 };
 
-_must_use_ int workspace_stat(struct workspace *w, const char *path, struct workspace_stat *ret);
+_must_use_ int workspace_stat(struct workspace *w, const char *path,
+                              struct workspace_stat *ret) LATCH_BLOCKS;
 /* Sorted by name (bytes on the disk). -EFBIG above limit entries. */
 _must_use_ int workspace_list(struct workspace *w, const char *path, size_t limit,
-                              struct workspace_stat **ret, size_t *ret_n);
+                              struct workspace_stat **ret, size_t *ret_n) LATCH_BLOCKS;
 /* The first limit entries behind the name `after` (wire form; "" from the beginning), which need not be
  * there: fewer than limit, and there are no more. Takes memory for limit names however large the folder. */
 _must_use_ int workspace_list_page(struct workspace *w, const char *path, const char *after,
-                                   size_t limit, struct workspace_stat **ret, size_t *ret_n);
+                                   size_t limit, struct workspace_stat **ret,
+                                   size_t *ret_n) LATCH_BLOCKS;
 /* At most length bytes from offset; *ret malloc'd. ret_stat: of the same open file. */
 _must_use_ int workspace_read(struct workspace *w, const char *path, uint64_t offset, size_t length,
                               char **ret, size_t *ret_n, struct workspace_stat *ret_stat);
 /* A regular file, open for reading, for a snapshot or a download. */
 _must_use_ int workspace_open_file(struct workspace *w, const char *path, int *ret_fd,
-                                   struct workspace_stat *ret_stat);
+                                   struct workspace_stat *ret_stat) LATCH_BLOCKS;
 /* The folder at path, and ret_name ""; or the folder that the file at path stands in, links followed,
  * and its name there. *ret_fd -1: the root, which is no folder of the disk. */
 _must_use_ int workspace_open_folder(struct workspace *w, const char *path, int *ret_fd,
-                                     char ret_name[NAME_MAX + 1]);
+                                     char ret_name[NAME_MAX + 1]) LATCH_BLOCKS;
 /* A save: a new file out of sight, in pieces; fsync, owner, rename, fsync of the folder. So it is whole
  * or not at all. if_match: NULL any, "" must not exist (else -EEXIST), WORKSPACE_ANY, else the etag that must
  * stand there; judged at the beginning and again at the rename. Keeps the permissions of what it replaces;
@@ -107,11 +112,11 @@ _must_use_ int workspace_open_folder(struct workspace *w, const char *path, int 
  * (0: it is not): a disk without that much room is -ENOSPC at once. w outlives the save. */
 struct workspace_save;
 _must_use_ int workspace_save_begin(struct workspace *w, const char *path, const char *if_match,
-                                    uint64_t size, struct workspace_save **ret);
+                                    uint64_t size, struct workspace_save **ret) LATCH_BLOCKS;
 _must_use_ int workspace_save_add(struct workspace_save *s, const void *data, size_t n);
 /* Once, whatever comes of it. */
 _must_use_ int workspace_save_commit(struct workspace_save *s, struct workspace_stat *ret_stat,
-                                     bool *ret_created);
+                                     bool *ret_created) LATCH_BLOCKS;
 /* After commit, too: frees. NULL is fine; returns NULL. */
 struct workspace_save *workspace_save_abort(struct workspace_save *s);
 DEFINE_CLEANUP(struct workspace_save, workspace_save_abort)
@@ -132,13 +137,13 @@ struct workspace_walk {
         bool open;
 };
 _must_use_ int workspace_walk(struct workspace *w, const char *path,
-                              const struct workspace_walk *how);
+                              const struct workspace_walk *how) LATCH_BLOCKS;
 
-_must_use_ int workspace_mkdir(struct workspace *w, const char *path);
+_must_use_ int workspace_mkdir(struct workspace *w, const char *path) LATCH_BLOCKS;
 /* recursive: the whole tree, never through a link, out of sight at once. -ENOTEMPTY without it. if_match: NULL
  * or WORKSPACE_ANY any, else the etag that workspace_stat must give at that moment: -ESTALE. */
 _must_use_ int workspace_remove(struct workspace *w, const char *path, bool recursive,
-                                const char *if_match);
+                                const char *if_match) LATCH_BLOCKS;
 /* Links themselves, not what they point at. -EEXIST if to is there, without replace. */
 _must_use_ int workspace_rename(struct workspace *w, const char *from, const char *to,
-                                bool replace);
+                                bool replace) LATCH_BLOCKS;
