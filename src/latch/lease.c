@@ -1,7 +1,7 @@
 /* The contract is in latch/lease.h.
  *
  * `word` alone decides. What stands beside it is written by who has the lease, so by one thread at a time: about the take
- * behind it, about the end before it, for behind the end the lease may be gone.
+ * behind it, about the end before it, for behind the end the lease may be gone. tests/model/lease.pml has the proof.
  */
 #include "latch/lease.h"
 
