@@ -8,7 +8,7 @@ static uint64_t rotate(uint64_t x, unsigned by) {
         return x << by | x >> (64 - by);
 }
 
-static void round_of(uint64_t v[4]) {
+static inline void round_of(uint64_t v[4]) {
         v[0] += v[1];
         v[2] += v[3];
         v[1] = rotate(v[1], 13) ^ v[0];
@@ -21,7 +21,7 @@ static void round_of(uint64_t v[4]) {
         v[2] = rotate(v[2], 32);
 }
 
-static void take_word(uint64_t v[4], uint64_t word) {
+static inline void take_word(uint64_t v[4], uint64_t word) {
         v[3] ^= word;
         round_of(v);
         round_of(v);

@@ -114,6 +114,12 @@ int registry_replace(struct registry *reg, struct registry_item *item,
         return r;
 }
 
+const struct registry_item *registry_look(struct registry *reg, const void *key, size_t n) {
+        const struct wanted want = {key, n};
+
+        return lookup(reg, hash_of(reg, key, n), &want);
+}
+
 struct registry_item *registry_find(struct registry *reg, const void *key, size_t n) {
         const struct wanted want = {key, n};
         unsigned long hash = hash_of(reg, key, n);
@@ -221,7 +227,7 @@ void registry_item_init(struct registry *reg, struct registry_item *item, const 
         latch_ref_init(&item->ref);
         item->home = reg;
         item->key = key;
-        item->key_n = n;
+        item->key_n = (uint32_t)n;
         item->generation = 0;
         atomic_fetch_add(&reg->living, 1);
 }

@@ -135,16 +135,22 @@ struct session *session_by_number(struct sessions *ss, uint64_t number) {
         return item ? CONTAINER_OF(item, struct session, item) : NULL;
 }
 
+/* What is looked at in a read section has a reference to its session until that is over (session_reclaim_name). */
 struct session *sessions_find(struct sessions *ss, const struct account *owner, const char *id) {
         size_t n = strlen(id);
-        struct registry_item *item = n == RANDOM_ID_CHARS ? registry_find(ss->by_id, id, n) : NULL;
         struct session *s = NULL;
 
-        if (!item)
+        if (n != RANDOM_ID_CHARS)
                 return NULL;
-        if (!owner || CONTAINER_OF(item, struct session, name)->account->user_id == owner->user_id)
-                s = session_ref(CONTAINER_OF(item, struct session, name));
-        registry_item_unref(item);
+        latch_rcu_enter();
+        const struct registry_item *item = registry_look(ss->by_id, id, n);
+        if (item)
+                s = (struct session *)CONTAINER_OF(item, struct session, name);
+        if (s && owner && s->account->user_id != owner->user_id)
+                s = NULL;
+        if (s)
+                session_ref(s);
+        latch_rcu_leave();
         return s;
 }
 

@@ -94,6 +94,22 @@ static void test_find_gives_what_was_added(void **state) {
         assert_int_equal(atomic_load(&reclaimed), 2);
 }
 
+static void test_look_takes_no_reference(void **state) {
+        struct registry *reg = make_registry(10);
+
+        (void)state;
+        struct thing *a = add(reg, "a");
+        latch_rcu_enter();
+        const struct registry_item *item = registry_look(reg, "a", 1);
+        assert_null(registry_look(reg, "b", 1));
+        latch_rcu_leave();
+        assert_ptr_equal(item, &a->item);
+        assert_int_equal(atomic_load(&a->item.ref.n), 1);
+        assert_true(registry_remove(reg, &a->item));
+        registry_free(reg);
+        assert_int_equal(atomic_load(&reclaimed), 1);
+}
+
 static void test_a_reference_outlives_removal(void **state) {
         struct registry *reg = make_registry(10);
 
@@ -320,8 +336,8 @@ static void test_hash_is_siphash(void **state) {
 static struct registry *shared;
 static atomic_uint made, hits;
 
-static void look_at(struct registry_item *item) {
-        const struct thing *t = CONTAINER_OF(item, struct thing, item);
+static void look_at(const struct registry_item *item) {
+        const struct thing *t = CONTAINER_OF(item, const struct thing, item);
 
         CHECK(t->life == ALIVE && t->key[0] == 'k');
         atomic_fetch_add_explicit(&hits, 1, memory_order_relaxed);
@@ -333,6 +349,11 @@ static void look_up(const char *key) {
         if (item)
                 look_at(item);
         registry_item_unref(item);
+        latch_rcu_enter();
+        const struct registry_item *there = registry_look(shared, key, strlen(key));
+        if (there)
+                look_at(there);
+        latch_rcu_leave();
 }
 
 static void look_at_all(void) {
@@ -418,6 +439,7 @@ int main(void) {
                 /* First, while there is no thread of liburcu that a child would lack. */
                 cmocka_unit_test(test_free_with_a_reference_left_stops_the_program),
                 cmocka_unit_test(test_find_gives_what_was_added),
+                cmocka_unit_test(test_look_takes_no_reference),
                 cmocka_unit_test(test_a_reference_outlives_removal),
                 cmocka_unit_test(test_refuses_a_key_that_is_in),
                 cmocka_unit_test(test_refuses_past_the_limit),
