@@ -19,7 +19,7 @@
 
 #define USAGE                                                                                      \
         "usage: latchd [--data DIR] [--listen HOST:PORT] [--port-file FILE] [--config FILE] "      \
-        "[--check-config | --print-config]"
+        "[--lock-level N] [--check-config | --print-config]"
 
 int config_default_data(char *to, size_t size) {
         const char *base = getenv("XDG_STATE_HOME"), *below = "latch";
@@ -62,6 +62,7 @@ static const struct option {
 } options[] = {
         {"--data", OPTION_SETTING, "server", "data", true},
         {"--listen", OPTION_SETTING, "server", "listen", true},
+        {"--lock-level", OPTION_SETTING, "diagnostics", "lock_level", true},
         {"--port-file", OPTION_PORT_FILE, NULL, NULL, true},
         {"--config", OPTION_CONFIG, NULL, NULL, true},
         {"--check-config", OPTION_CHECK, NULL, NULL, false},

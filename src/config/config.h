@@ -77,7 +77,8 @@ struct config {
         /* [audit] */
         uint64_t keep_rows; /* of the newest audit events; 0: all */
         /* [diagnostics] */
-        _Atomic bool echo; /* GET /v1/echo */
+        _Atomic bool echo;           /* GET /v1/echo */
+        _Atomic unsigned lock_level; /* latch/level.h */
 
         /* Command line only. */
         char port_file[512]; /* "" or where HOST:PORT is written */

@@ -218,6 +218,7 @@ static const struct setting table[] = {
          .kind = SETTING_YESNO,
          FIELD(echo),
          .initial = "no"},
+        NUMBER("diagnostics", lock_level, "1", "", 0, 2),
 };
 _Static_assert(ELEMENTS(table) <= sizeof(((struct config *)0)->source),
                "each setting has a source");
@@ -246,8 +247,8 @@ bool setting_section_known(const char *section) {
 void setting_allowed(const struct setting *s, char to[SETTING_WORDS_MAX]) {
         switch (s->kind) {
         case SETTING_NUMBER:
-                snprintf(to, SETTING_WORDS_MAX, "%s%" PRIu64 " to %" PRIu64 " %s",
-                         s->zero ? "0 or " : "", s->min, s->max, s->unit);
+                snprintf(to, SETTING_WORDS_MAX, "%s%" PRIu64 " to %" PRIu64 "%s%s",
+                         s->zero ? "0 or " : "", s->min, s->max, *s->unit ? " " : "", s->unit);
                 return;
         case SETTING_YESNO: snprintf(to, SETTING_WORDS_MAX, "yes or no"); return;
         case SETTING_LEVEL: snprintf(to, SETTING_WORDS_MAX, "debug, info, warn or error"); return;

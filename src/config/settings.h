@@ -25,7 +25,7 @@ struct setting {
         const char *initial;              /* as one writes it in a file; NULL: found at start */
         uint64_t min, max;                /* of a number */
         bool zero;                        /* 0 is allowed, too, and means: no limit */
-        const char *unit;                 /* of a number */
+        const char *unit;                 /* of a number; "": it has none */
         const char *allowed;              /* of a text, in words */
         bool (*valid)(const char *value); /* of a text or a number; NULL: all within the bounds */
 };

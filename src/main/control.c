@@ -90,6 +90,7 @@ static const struct {
         {"session.send", control_session_send},
         {"session.wait", control_session_wait},
         {"session.attach", control_session_attach},
+        {"locks.level", control_locks_level},
         {"reload", control_reload},
         {"audit.flush", audit_flushed},
         {"stop", stop},

@@ -45,6 +45,9 @@ json_t *control_note(struct control *c, const char *what, const char *object, in
 /* control_reload.c */
 control_handler control_reload;
 
+/* control_locks.c */
+control_handler control_locks_level;
+
 /* control_courses.c */
 control_handler control_course_add, control_course_teacher;
 

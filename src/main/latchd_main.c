@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "config/config.h"
+#include "latch/level.h"
 #include "latch/orders.h"
 #include "latch/thread.h"
 #include "main/control.h"
@@ -308,6 +309,7 @@ int main(int argc, char **argv) {
                 config_print(&config, stdout);
                 return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
         }
+        CHECK(latch_set_level(config.lock_level) == 0);
         latch_thread_begin("latchd");
         int status = serve(&config, &(struct reload){argc, argv, &config});
         latch_thread_end();

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "latch/level.h"
 
 /* A start raises the limit before it becomes who it shall be; now it stays as it is. */
 static int check_files(const struct config *c, const struct config *fresh, char **ret_error) {
@@ -41,9 +42,12 @@ static void log_change(const struct config_change *c) {
 static void put_in_force(struct config *c, const struct config *fresh,
                          const struct config_change *changes, size_t n) {
         enum log_level before = (enum log_level)c->log_level, after;
+        unsigned lock_level = c->lock_level;
 
         config_take_live(c, fresh);
         after = (enum log_level)c->log_level;
+        if (c->lock_level != lock_level) /* else it is whatever latchctl made it */
+                CHECK(latch_set_level(c->lock_level) == 0);
         log_set_level(MIN(before, after));
         for (size_t i = 0; i < n; i++)
                 log_change(&changes[i]);

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "base/fd.h"
+#include "latch/level.h"
 #include "latch/rcu.h"
 #include "latch/thread.h"
 #include "main/control.h"
@@ -267,6 +268,19 @@ static void test_a_reload_is_answered_with_what_changed(void **state) {
         json_decref(reply);
 }
 
+static void test_the_level_of_locks_is_switched_and_said(void **state) {
+        (void)state;
+        assert_int_equal(latch_set_level(1), 0);
+        json_t *reply = ask("{\"command\":\"locks.level\",\"level\":2}");
+        assert_int_equal(json_integer_value(json_object_get(reply, "was")), 1);
+        assert_int_equal(json_integer_value(json_object_get(reply, "is")), 2);
+        json_decref(reply);
+        assert_int_equal(latch_level(), 2);
+        assert_refused("{\"command\":\"locks.level\",\"level\":3}", "0 to 2");
+        assert_refused("{\"command\":\"locks.level\"}", "0 to 2");
+        assert_int_equal(latch_level(), 2);
+}
+
 static void test_the_silent_keep_nobody_out(void **state) {
         int silent[40];
 
@@ -379,6 +393,7 @@ int main(void) {
                 TEST(test_lists_come_in_pages),
                 TEST(test_a_stop_is_answered_when_it_is_done),
                 TEST(test_a_reload_is_answered_with_what_changed),
+                TEST(test_the_level_of_locks_is_switched_and_said),
                 TEST(test_the_silent_keep_nobody_out),
                 TEST(test_a_message_too_long_ends_the_connection),
                 TEST(test_only_root_and_ourselves_are_heard),

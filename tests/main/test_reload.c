@@ -14,6 +14,7 @@
 
 #include "base/fault.h"
 #include "base/macros.h"
+#include "latch/level.h"
 #include "main/reload.h"
 
 static struct config config;
@@ -76,6 +77,18 @@ static void test_live_settings_change_and_others_wait(void **state) {
                        "server.data /d /e;server.workers 4 5;server.log_level error info live;"
                        "limits.runs_per_minute 8 64 live;run.wall_ms 500 3600000 live;");
         assert_string_equal(config.data, "/d");
+}
+
+/* What latchctl changed stays, unless the file says something else than before. */
+static void test_a_lock_level_is_in_force_once_it_differs(void **state) {
+        (void)state;
+        assert_int_equal(latch_set_level(0), 0);
+        assert_changes("[server]\ndata = /d\n[limits]\nruns_per_minute = 7\n", "");
+        assert_int_equal(latch_level(), 0);
+        assert_changes(
+                "[server]\ndata = /d\n[limits]\nruns_per_minute = 7\n[diagnostics]\nlock_level = 2\n",
+                "diagnostics.lock_level 1 2 live;");
+        assert_int_equal(latch_level(), 2);
 }
 
 static void test_the_command_line_still_wins(void **state) {
@@ -154,6 +167,7 @@ static void test_memory_that_ends_changes_nothing(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup(test_live_settings_change_and_others_wait, begin),
+                cmocka_unit_test_setup(test_a_lock_level_is_in_force_once_it_differs, begin),
                 cmocka_unit_test_setup(test_the_command_line_still_wins, begin),
                 cmocka_unit_test_setup(test_anything_wrong_changes_nothing, begin),
                 cmocka_unit_test_setup(test_sessions_without_descriptors_are_refused, begin),

@@ -33,6 +33,7 @@ enum option {
         OPTION_ENTER,
         OPTION_DETACH_KEY,
         OPTION_VIEWER,
+        OPTION_LEVEL,
         OPTION_COUNT
 };
 #define OPTION_BIT(o) (1u << (o))
@@ -106,6 +107,8 @@ command_way user_act_ask, user_act_direct; /* user disable and the like */
 command_way session_list_ask, session_kill_ask, session_send_ask, session_wait_ask;
 /* attach.c */
 command_way attach_ask;
+/* locks.c */
+command_way locks_ask;
 /* reload.c */
 command_way reload_ask;
 /* audit.c */

@@ -22,6 +22,10 @@ static bool is_key(const char *value) {
         return command_key(value, &key) == 0;
 }
 
+static bool is_level(const char *value) {
+        return value[0] >= '0' && value[0] <= '2' && value[1] == '\0';
+}
+
 static const struct {
         const char *name;
         bool flag;                        /* takes no value */
@@ -41,6 +45,7 @@ static const struct {
                                .valid = is_key,
                                .allowed = "^A to ^Z, ^\\, ^], ^^, ^_ or none"},
         [OPTION_VIEWER] = {.name = "--viewer", .flag = true},
+        [OPTION_LEVEL] = {.name = "--level", .valid = is_level, .allowed = "0, 1 or 2"},
         [OPTION_ENTER] = {.name = "--enter", .flag = true},
         [OPTION_END_SESSIONS] = {.name = "--end-sessions", .flag = true},
         [OPTION_FILE] = {.name = "--file"},
