@@ -222,7 +222,7 @@ $(BUILD)/peers/.installed: $(wildcard tools/latch-bench/peers/*.*) | $$(@D)/.dir
 # What the server does beside peers, and under a class. Best on a machine that does nothing else.
 bench: peers
 	@$(MAKE) --no-print-directory -j2 all
-	@for what in front "terminal --peers" run classroom; do $(BUILD)/bin/latch-bench $$what $(ARGS) || exit 1; done
+	@for what in front "terminal --peers" run classroom lock registry levels; do $(BUILD)/bin/latch-bench $$what $(ARGS) || exit 1; done
 
 # What the compilers do not insist on: format, floors, sizes, thread safety, lint, unused code and includes.
 LINTED  := $(wildcard src/*/*.[ch] include/*/*.h tools/*/*.[ch] tests/*/*.[ch])

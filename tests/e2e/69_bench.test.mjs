@@ -1,4 +1,4 @@
-// The benchmarks of front and of terminals run through all their cases and say what they found; how fast anything was is not judged here.
+// The benchmarks run through all their cases and say what they found; how fast anything was is not judged here.
 // as released
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -46,6 +46,26 @@ test('latch-bench terminal: each case beside a bare relay and the peers there ar
   const [idle, shells] = [lines[0], lines.at(-1)];
   assert.ok(idle.sessions === 5 && idle.holder_kib > 0);
   assert.ok(shells.keys === shells.shells && shells.p50_us > 0 && shells.p99_us >= shells.p50_us && shells.threads > 0);
+});
+
+const lines = async (what) => {
+  const r = await runToEnd(program('latch-bench'), [what, '--quick', '--json'], { timeout: 60_000, cwd: '/' });
+  assert.equal(r.code, 0, r.stdout + r.stderr);
+  return r.stdout.trim().split('\n').map((line) => JSON.parse(line));
+};
+
+test('latch-bench lock, registry, levels: one line of JSON for each case', async () => {
+  const locks = await lines('lock');
+  const cases = ['mutex', 'rwlock_rd', 'rwlock_wr'].flatMap((name) => [0, 1, 2].map((level) => [name, level]));
+  assert.deepEqual(locks.map((l) => [l.case, l.level, l.threads]),
+    [...cases, ['errorcheck', 0]].flatMap((c) => [[...c, 1], [...c, 2]]));
+  for (const l of locks) pair(l, ['ns', 'ratio']);
+  const lookups = await lines('registry');
+  assert.deepEqual(lookups.map((l) => [l.case, l.threads]), [['registry', 1], ['rwlock', 1], ['registry', 2], ['rwlock', 2]]);
+  for (const l of lookups) pair(l, ['per_second', 'ratio']);
+  const levels = await lines('levels');
+  assert.deepEqual(levels.map((l) => [l.level, l.pairs]), [[1, 1], [2, 1]]);
+  for (const l of levels) assert.ok(l.low <= l.ratio && l.ratio <= l.high && l.low > 0);
 });
 
 test('latch-bench front measures no server but its own', async () => {

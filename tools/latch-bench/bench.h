@@ -26,6 +26,11 @@ _must_use_ int bench_front(struct server *server, const struct bench_options *o)
 extern const struct server_settings bench_front_settings;
 _must_use_ int bench_terminal(struct server *server, const struct bench_options *o);
 extern const struct server_settings bench_terminal_settings;
+_must_use_ int bench_levels(struct server *server, const struct bench_options *o);
+extern const struct server_settings bench_levels_settings;
+/* These need no server. */
+_must_use_ int bench_lock(struct server *none, const struct bench_options *o);
+_must_use_ int bench_registry(struct server *none, const struct bench_options *o);
 
 unsigned bench_rounds(const struct bench_options *o, unsigned usual);
 /* Ours to what is allowed at most: both ends of a side's sockets are of this machine. 0 or -errno. */

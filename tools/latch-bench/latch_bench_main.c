@@ -1,5 +1,5 @@
-/* latch_bench_main.c - latch-bench: what the server does under a class, how soon a program speaks, and
- * what its front costs beside bare peers. */
+/* latch_bench_main.c - latch-bench: what the server does under a class, how soon a program speaks, what
+ * its front costs beside bare peers, and its locks and lookups beside plain ones. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -21,6 +21,12 @@ static const char usage[] =
         "                                                     sockets and files, beside bare civetweb and nginx\n"
         "       latch-bench terminal [--peers] [the same]     terminals, beside a bare relay; with --peers beside\n"
         "                                                     node-pty and terminado, too, if they are installed\n"
+        "       latch-bench lock [--quick] [--case NAME] [--json]\n"
+        "                                                     taking a lock at each level, beside pthread's own\n"
+        "       latch-bench registry [--quick] [--case read|referenced] [--json]\n"
+        "                                                     lookups, beside a hash table under a rwlock\n"
+        "       latch-bench levels [--rounds N] [--quick] [--json]\n"
+        "                                                     requests at level 1 and 2 of locks, beside level 0\n"
         "\n"
         "  --json                  the last line is one JSON object\n"
         "  --timeout SECONDS       give up after this long (900)\n"
@@ -92,7 +98,7 @@ static bool parse(int argc, char **argv, struct bench_options *o) {
 struct benchmark {
         const char *name;
         int (*run)(struct server *server, const struct bench_options *o);
-        const struct server_settings *settings; /* of a server of our own */
+        const struct server_settings *settings; /* of a server of our own; NULL: it needs none */
         bool own;                               /* it measures no other */
 };
 
@@ -100,6 +106,8 @@ static int bench(const struct benchmark *b, const struct bench_options *o) {
         struct server server;
         int r = catch_interrupts();
 
+        if (r == 0 && !b->settings)
+                return b->run(NULL, o);
         if (r == 0)
                 r = o->url ? server_use(&server, o->url, o->data)
                            : server_start(&server, b->settings, o->deadline_ns);
@@ -116,6 +124,9 @@ int main(int argc, char **argv) {
                 {"run", bench_run, &none, false},
                 {"front", bench_front, &bench_front_settings, true},
                 {"terminal", bench_terminal, &bench_terminal_settings, true},
+                {"lock", bench_lock, NULL, true},
+                {"registry", bench_registry, NULL, true},
+                {"levels", bench_levels, &bench_levels_settings, true},
         };
         struct bench_options o = {.users = 60};
         bool valid = parse(argc, argv, &o);
