@@ -45,7 +45,13 @@ struct latch_held {
 };
 _Static_assert(sizeof(uintptr_t) == 8 && LATCH_CLASSES_MAX == 64, "a place has room for a class");
 
-enum latch_waiting { LATCH_WAITS_NOT, LATCH_WAITS_LOCK, LATCH_WAITS_COND, LATCH_WAITS_HEIR };
+enum latch_waiting {
+        LATCH_WAITS_NOT,
+        LATCH_WAITS_LOCK,
+        LATCH_WAITS_UNTIL, /* a time */
+        LATCH_WAITS_COND,
+        LATCH_WAITS_HEIR,
+};
 
 struct latch_thread {
         _Atomic(struct latch_held *) top; /* of the stack; NULL before the thread is made */

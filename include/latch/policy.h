@@ -2,9 +2,10 @@
  *
  * Going on leaves the locks as they can be relied on: one that is taken twice is held once, until the outer
  * guard ends; what another holds is not let go; what is held is not destroyed; a lease goes by the token of its
- * hold alone; an order that is wrong is taken as it is. Where nothing could be relied on, or the program would only hang, it is reported and ended whatever
- * the policy: an upgrade, a lock or a lease that is not alive, more locks than can be counted, a condition waited on without
- * its lock, RCU without latch_thread_begin, a wait for RCU in a read section, blocking in an RCU callback.
+ * hold alone; an order that is wrong is taken as it is. Where nothing could be relied on, or the program would only
+ * hang, it is reported and ended whatever the policy: an upgrade, threads that wait for each other, a lock or a lease
+ * that is not alive, more locks than can be counted, a condition waited on without its lock, a hand-over without
+ * the lock or twice, RCU without latch_thread_begin, a wait for RCU in a read section, blocking in an RCU callback.
  *
  * Threads: any, at any time; one policy for the program.
  */

@@ -36,7 +36,7 @@ struct latch_trace_ring {
         char thread[16];
         pid_t tid;
         bool ended;     /* the thread has */
-        uint64_t first; /* how many steps came before events[0] */
+        uint64_t first; /* how many entries came before, steps and their times */
         size_t count;
         struct latch_event *events; /* the oldest first */
 };

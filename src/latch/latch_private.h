@@ -19,6 +19,7 @@ enum latch_violation {
         LATCH_INVERSION,
         LATCH_SAME_CLASS,
         LATCH_BY_ADDRESS_DOWN,
+        LATCH_DEADLOCK,
         LATCH_DESTROY_WHILE_HELD,
         LATCH_NOT_ALIVE,
         LATCH_END_WHILE_HOLDING,

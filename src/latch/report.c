@@ -19,6 +19,7 @@ static const char *const titles[] = {
         [LATCH_INVERSION] = "inversion: the table does not allow this order",
         [LATCH_SAME_CLASS] = "two locks of one class at once",
         [LATCH_BY_ADDRESS_DOWN] = "two locks of one class, the one at the higher address first",
+        [LATCH_DEADLOCK] = "deadlock: threads wait for each other",
         [LATCH_DESTROY_WHILE_HELD] = "destroyed while held",
         [LATCH_NOT_ALIVE] = "not a living lock",
         [LATCH_END_WHILE_HOLDING] = "thread ends while it holds a lock",
@@ -134,6 +135,7 @@ static void print_order(const struct latch_thread *self, const struct latch_head
 static bool is_final(enum latch_violation what) {
         switch (what) {
         case LATCH_UPGRADE:
+        case LATCH_DEADLOCK:
         case LATCH_NOT_ALIVE:
         case LATCH_WAIT_WITHOUT:
         case LATCH_BLOCKING_IN_CALLBACK:

@@ -62,6 +62,7 @@ static struct latch_ring *ring_for(const struct latch_thread *t, uint64_t room) 
         if (!r)
                 return NULL;
         LATCH_SET_(r->written, 0);
+        r->kept_from = 0;
         r->next_ended = NULL;
         r->of = t;
         r->tid = t->tid;
@@ -91,6 +92,7 @@ static void grow(struct latch_thread *t) {
                 LATCH_SET_(to->place, LATCH_GET_(from->place));
                 LATCH_SET_(to->generation, LATCH_GET_(from->generation));
         }
+        large->kept_from = written - small->room;
         LATCH_SET_(large->written, written);
         LATCH_SET_(small->written, 0);
         put_with_ended(small);
@@ -135,6 +137,7 @@ void latch_trace_wait(struct latch_thread *t, const void *what, enum latch_class
                       const struct latch_site *site, enum latch_waiting how, uint64_t now_ns) {
         static const enum latch_stored steps[] = {
                 [LATCH_WAITS_LOCK] = LATCH_STORED_WAIT,
+                [LATCH_WAITS_UNTIL] = LATCH_STORED_WAIT,
                 [LATCH_WAITS_COND] = LATCH_STORED_COND_WAIT,
                 [LATCH_WAITS_HEIR] = LATCH_STORED_HEIR_WAIT,
         };
@@ -226,6 +229,8 @@ static void copy_events(struct latch_ring *r, struct words *room, struct latch_t
         uint64_t begin = end > r->room ? end - r->room : 0, time_ns = 0;
         struct holds holds = {.count = 0};
 
+        if (begin < r->kept_from)
+                begin = r->kept_from;
         for (uint64_t i = begin; i < end; i++)
                 room[i - begin] = read_event(&r->events[i & (r->room - 1)]);
         uint64_t gone = overwritten(r, begin, end);

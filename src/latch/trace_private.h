@@ -27,6 +27,8 @@ struct latch_ring {
         _Atomic uint64_t written; /* ever, by this thread */
         uint64_t room;            /* a power of two */
         uint64_t full_at; /* written: then its thread is to get a larger one; UINT64_MAX of those */
+        uint64_t
+                kept_from; /* how many of these are not here, for they were overwritten in a smaller one */
         const struct latch_thread *of; /* NULL: it has ended, this was its name: */
         char thread[16];
         pid_t tid;

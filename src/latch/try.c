@@ -57,7 +57,7 @@ bool latch_take_until_(struct latch_head *h, uint64_t mono_ns, const struct latc
                 return false;
         had = latch_had_(latch_kind_try_(h, kind));
         if (!had) {
-                latch_wait_begin(h, h->class, site, LATCH_WAITS_LOCK);
+                latch_wait_begin(h, h->class, site, LATCH_WAITS_UNTIL);
                 had = latch_had_(lock_until(h, kind, &at));
                 latch_wait_end();
         }

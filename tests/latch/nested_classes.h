@@ -6,6 +6,7 @@
         X(middle, LATCH_UNDER(outer))                                                              \
         X(inner, LATCH_UNDER(middle)) /* and so under outer */                                     \
         X(beside, LATCH_UNDER(outer, middle))                                                      \
+        X(twin, LATCH_UNDER(outer) LATCH_BY_ADDRESS)                                               \
         X(t1, LATCH_ALONE)                                                                         \
         X(t2, LATCH_UNDER(t1))                                                                     \
         X(t3, LATCH_UNDER(t2))                                                                     \

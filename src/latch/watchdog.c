@@ -1,0 +1,198 @@
+/* The contract is in latch/watchdog.h. */
+#include "latch/watchdog.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "latch/look_private.h"
+
+/* No lock of ours: it is not watched by itself. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t told_to_stop;
+static bool runs, stops;
+static pthread_t thread;
+static struct latch_watchdog limits;
+
+static struct latch_look looks[2]; /* this one and the one before: the thread's own */
+static _Atomic uint64_t stalls;
+
+uint64_t latch_stalls(void) {
+        return LATCH_GET_(stalls);
+}
+
+/* ---- what two looks say ---- */
+
+static const struct latch_look_thread *seen_before(const struct latch_look *before,
+                                                   const struct latch_look_thread *t) {
+        for (unsigned i = 0; i < before->count; i++)
+                if (before->of[i].id == t->id && before->of[i].tid == t->tid)
+                        return &before->of[i];
+        return NULL;
+}
+
+/* The same hold: another one of its class would have another number. */
+static void carry_over(struct latch_look_thread *t, const struct latch_look_thread *before) {
+        for (unsigned i = 0; i < t->count && i < before->count; i++) {
+                struct latch_look_hold *h = &t->holds[i];
+                const struct latch_look_hold *b = &before->holds[i];
+
+                if (h->lock != b->lock || h->site != b->site || h->number != b->number)
+                        break; /* and so is what lies above it */
+                h->seen_ns = b->seen_ns;
+                h->told = b->told;
+        }
+        if (t->waits == before->waits && t->waits_since_ns == before->waits_since_ns) {
+                t->told = before->told;
+                t->in_circle = before->in_circle;
+        }
+}
+
+static void begin_report(const char *what, uint64_t ns, const struct latch_look_thread *t) {
+        atomic_fetch_add_explicit(&stalls, 1, memory_order_relaxed);
+        flockfile(stderr);
+        fprintf(stderr, "latch: %s, for %.3f s\n", what, (double)ns / 1e9);
+        fprintf(stderr, "  %-10s %s (tid %d)\n", "thread", t->name, (int)t->tid);
+}
+
+static void end_report(void) {
+        fflush(stderr);
+        funlockfile(stderr);
+}
+
+static void judge_hold(const struct latch_look_thread *t, struct latch_look_hold *h, uint64_t now) {
+        uint64_t since = h->since_ns ? h->since_ns : h->seen_ns;
+
+        if (limits.hold_ns == 0 || h->told || now < since || now - since < limits.hold_ns)
+                return;
+        h->told = true;
+        begin_report("a lock is held for too long", now - since, t);
+        fprintf(stderr, "  %-10s %s%s at %p\n", "class", latch_class_name(h->class),
+                h->shared ? " (read)" : "", h->lock);
+        latch_print_site("taken at", h->site);
+        end_report();
+}
+
+static void judge_wait(const struct latch_look *look, struct latch_look_thread *t, uint64_t now) {
+        if (limits.wait_ns == 0 || t->told || now < t->waits_since_ns ||
+            now - t->waits_since_ns < limits.wait_ns || !latch_look_waits(t))
+                return;
+        t->told = true;
+        begin_report("a lock is waited for too long", now - t->waits_since_ns, t);
+        latch_print_site("at", t->waits_at);
+        latch_look_print_to(stderr, look, now);
+        end_report();
+}
+
+static void print_look(const void *look) {
+        latch_look_print_to(stderr, look, latch_now_ns());
+}
+
+/* Seen in two looks: one may have caught the threads in between. */
+static void judge_circle(struct latch_look *look, const struct latch_look *before) {
+        unsigned path[LATCH_LOOK_MAX], n = latch_look_circle(look, path);
+        bool told = true;
+
+        for (unsigned i = 0; i < n; i++) {
+                struct latch_look_thread *t = &look->of[path[i]];
+                const struct latch_look_thread *b = seen_before(before, t);
+
+                if (!b || b->waits_since_ns != t->waits_since_ns)
+                        return;
+                told = told && t->in_circle;
+                t->in_circle = true;
+        }
+        if (n == 0 || told)
+                return;
+        latch_report_about(LATCH_DEADLOCK, NULL, NULL, print_look, look);
+}
+
+static void judge(struct latch_look *look, const struct latch_look *before) {
+        uint64_t now = latch_now_ns();
+
+        for (unsigned i = 0; i < look->count; i++) {
+                struct latch_look_thread *t = &look->of[i];
+                const struct latch_look_thread *b = seen_before(before, t);
+
+                for (unsigned j = 0; j < t->count; j++)
+                        t->holds[j].seen_ns = now;
+                if (b)
+                        carry_over(t, b);
+                for (unsigned j = 0; j < t->count; j++)
+                        judge_hold(t, &t->holds[j], now);
+                judge_wait(look, t, now);
+        }
+        judge_circle(look, before);
+}
+
+/* ---- its thread ---- */
+
+/* False: it is to stop. */
+static bool rest(uint64_t until_ns) {
+        const struct timespec until = latch_timespec(until_ns);
+        int r = 0;
+
+        latch_must_(pthread_mutex_lock(&lock));
+        while (!stops && r == 0)
+                r = pthread_cond_timedwait(&told_to_stop, &lock, &until);
+        bool goes_on = !stops;
+        latch_must_(pthread_mutex_unlock(&lock));
+        return goes_on;
+}
+
+static void *watch(void *unused) {
+        unsigned turn = 0;
+
+        (void)unused;
+        (void)pthread_setname_np(pthread_self(), "latch-watch");
+        looks[0].count = looks[1].count = 0;
+        while (rest(latch_now_ns() + limits.period_ns)) {
+                latch_look(&looks[turn]);
+                judge(&looks[turn], &looks[!turn]);
+                turn = !turn;
+        }
+        return NULL;
+}
+
+static void make_cond(void) {
+        pthread_condattr_t attr;
+
+        latch_must_(pthread_condattr_init(&attr));
+        latch_must_(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
+        latch_must_(pthread_cond_init(&told_to_stop, &attr));
+        latch_must_(pthread_condattr_destroy(&attr));
+}
+
+int latch_watchdog_start(const struct latch_watchdog *w) {
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+        int r = 0;
+
+        if (w->period_ns == 0)
+                return -EINVAL;
+        pthread_once(&once, make_cond);
+        latch_must_(pthread_mutex_lock(&lock));
+        if (runs) {
+                r = -EALREADY;
+        } else {
+                limits = *w;
+                stops = false;
+                r = -pthread_create(&thread, NULL, watch, NULL);
+                runs = r == 0;
+        }
+        latch_must_(pthread_mutex_unlock(&lock));
+        return r;
+}
+
+void latch_watchdog_stop(void) {
+        latch_must_(pthread_mutex_lock(&lock));
+        bool there = runs;
+        stops = true;
+        if (there)
+                latch_must_(pthread_cond_signal(&told_to_stop));
+        latch_must_(pthread_mutex_unlock(&lock));
+        if (!there)
+                return;
+        (void)pthread_join(thread, NULL);
+        latch_must_(pthread_mutex_lock(&lock));
+        runs = false;
+        latch_must_(pthread_mutex_unlock(&lock));
+}
