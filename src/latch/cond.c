@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "base/macros.h"
-#include "latch/latch_private.h"
+#include "latch/pct_private.h"
 
 void latch_cond_init(struct latch_cond *c) {
         pthread_condattr_t attr;
@@ -39,6 +39,8 @@ static struct wait before_wait(const struct latch_cond *c, struct latch_mutex *m
                 latch_report(LATCH_WAIT_WITHOUT, &m->head, site, NULL);
         if (tracked) {
                 (void)latch_pop_any(&m->head, site, LATCH_MUTEX);
+                if (latch_pct_is_on())
+                        latch_pct_released(&m->head, true);
                 latch_wait_begin(c, m->head.class, site, LATCH_WAITS_COND);
         }
         return (struct wait){m, site, tracked};

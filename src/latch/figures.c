@@ -1,7 +1,7 @@
 /* The contract is in latch/figures.h. What is written here is shared, but only by waits and by samples. */
 #include "latch/figures.h"
 
-#include "latch/latch_private.h"
+#include "latch/pct_private.h"
 
 struct histogram {
         _Atomic uint64_t count, sum_ns, max_ns, bucket[LATCH_BUCKETS];
@@ -82,8 +82,10 @@ void latch_note_wait(enum latch_class class, const struct latch_site *site, uint
         raise(&p->longest_wait_ns, ns);
 }
 
-/* The first ones each for itself: most threads take few. */
+/* The first ones each for itself: most threads take few. So does each hold that is scheduled. */
 static unsigned takes_to_stand_for(uint64_t taken) {
+        if (latch_pct_is_on())
+                return 1;
         return taken < 16 ? 1 : taken < 1024 ? 16 : taken < 65536 ? 256 : 1024;
 }
 

@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "latch/latch_private.h"
+#include "latch/pct_private.h"
 
 /* False: the time (of CLOCK_MONOTONIC; UINT64_MAX for none) has come. Wakes without a cause happen. */
 static bool sleep_on(atomic_uint *word, unsigned value, uint64_t mono_ns) {
@@ -48,6 +48,8 @@ bool latch_take_handed_(struct latch_mutex *m, const struct latch_site *site) LA
 
         if (site && !latch_track_want(&m->head, site, LATCH_MUTEX))
                 return false;
+        if (site && latch_pct_is_on())
+                latch_pct_step();
         latch_wait_begin(m, m->head.class, site, LATCH_WAITS_HEIR);
         for (;;) {
                 /* Before heir is looked at: a change after that ends the sleep. */

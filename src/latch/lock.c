@@ -1,6 +1,7 @@
 /* The contract is in latch/lock.h. */
 #include "latch/lock.h"
 
+#include "latch/pct_private.h"
 #include "latch/trace_private.h"
 
 void latch_mutex_init(struct latch_mutex *m, enum latch_class class) {
@@ -53,10 +54,15 @@ LATCH_INLINE_ bool take_judged(struct latch_head *h, const struct latch_site *si
                                enum latch_kind kind) {
         if (!latch_track_want(h, site, kind))
                 return false;
+        if (latch_pct_is_on())
+                latch_pct_step();
         /* It is tried first: so it is known who had to wait, without a clock. */
         if (!latch_had_(latch_kind_try_(h, kind))) {
                 latch_wait_begin(h, h->class, site, LATCH_WAITS_LOCK);
-                latch_must_(latch_kind_lock_(h, kind));
+                if (latch_pct_is_on())
+                        latch_pct_take(h, kind);
+                else
+                        latch_must_(latch_kind_lock_(h, kind));
                 latch_wait_end();
         }
         if (latch_kind_has_heir_(h, kind))
@@ -116,8 +122,11 @@ __attribute__((noinline, cold)) bool latch_take_late_(struct latch_head *h,
 static __attribute__((noinline)) void drop_anyhow(struct latch_head *h,
                                                   const struct latch_site *site,
                                                   enum latch_kind kind) {
-        if (latch_pop_any(h, site, kind))
-                latch_kind_unlock_(h, kind);
+        if (!latch_pop_any(h, site, kind))
+                return;
+        latch_kind_unlock_(h, kind);
+        if (latch_pct_is_on())
+                latch_pct_released(h, false);
 }
 
 LATCH_INLINE_ void drop_traced(struct latch_thread *t, struct latch_held *top, struct latch_head *h,

@@ -5,7 +5,7 @@
 
 #include <urcu.h>
 
-#include "latch/latch_private.h"
+#include "latch/pct_private.h"
 
 _Thread_local struct latch_thread latch_self_;
 static pthread_key_t at_end;
@@ -26,6 +26,8 @@ static void thread_ends(void *arg) {
                         LATCH_SET_(lock->left_at, latch_held_site(&t->held[i]));
                         LATCH_SET_(lock->owner, &latch_ended);
                 }
+        if (latch_pct_is_on())
+                latch_pct_end();
         latch_threads_remove(t);
         LATCH_SET_(t->top, NULL);
         t->tid = 0; /* destructors that come after this one make it anew */
@@ -41,12 +43,14 @@ static void forks(void) {
 /* A child has one thread, with another number. */
 static void forked(void) {
         latch_threads_in_child(&latch_self_);
+        latch_pct_in_child();
 }
 
 static void make_key(void) {
         if (pthread_key_create(&at_end, thread_ends) != 0 ||
             pthread_atfork(forks, latch_threads_after_fork, forked) != 0)
                 __builtin_trap();
+        latch_pct_from_environment();
 }
 
 static __attribute__((noinline)) void make_self(void) {
@@ -88,6 +92,8 @@ void latch_thread_begin(const char *name) {
         if (!t->in_rcu)
                 rcu_register_thread();
         t->in_rcu = true;
+        if (latch_pct_is_on())
+                latch_pct_begin();
 }
 
 void latch_thread_end(void) {

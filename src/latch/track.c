@@ -1,5 +1,6 @@
 /* track.c - who holds what, where it is not plain: what is judged before a lock is taken, and what lies deeper than the
  * top of a thread's stack when it is let go. */
+#include "latch/pct_private.h"
 #include "latch/trace_private.h"
 
 void latch_track_init(struct latch_head *h, enum latch_class class) {
@@ -203,6 +204,8 @@ void latch_wait_begin(const void *what, enum latch_class class, const struct lat
         LATCH_SET_(t->waits, how);
         if (t->ring && latch_level() >= LATCH_LEVEL_TRACE)
                 latch_trace_wait(t, what, class, site, how, now);
+        if (how != LATCH_WAITS_LOCK && latch_pct_is_on())
+                latch_pct_away();
 }
 
 void latch_wait_end(void) {
@@ -212,6 +215,8 @@ void latch_wait_end(void) {
                 latch_note_wait(LATCH_GET_(t->waits_class), LATCH_GET_(t->waits_at),
                                 latch_now_ns() - LATCH_GET_(t->waits_since_ns));
         LATCH_SET_(t->waits, LATCH_WAITS_NOT);
+        if (latch_pct_is_on())
+                latch_pct_back();
 }
 
 void latch_judge_held(const struct latch_thread *t, enum latch_violation what,
@@ -228,4 +233,6 @@ void latch_blocking_(const char *what, const struct latch_site *site) {
         latch_judge_held(self, LATCH_BLOCKING_WHILE_HOLDING, site, what);
         if (self->in_callback)
                 latch_report(LATCH_BLOCKING_IN_CALLBACK, NULL, site, what);
+        if (latch_pct_is_on())
+                latch_pct_away();
 }

@@ -1,5 +1,5 @@
 /* try.c - locks taken without waiting, or until a time: the try and timed forms of lock.h. */
-#include "latch/latch_private.h"
+#include "latch/pct_private.h"
 
 #if defined(__SANITIZE_THREAD__)
 /* ThreadSanitizer of gcc 12 does not know the calls that name their clock: it is told by those that wait for the
@@ -37,6 +37,8 @@ static int lock_until(struct latch_head *h, enum latch_kind kind, const struct t
 bool latch_take_try_(struct latch_head *h, const struct latch_site *site, enum latch_kind kind) {
         if (site && !latch_track_try(h, site, kind))
                 return false;
+        if (site && latch_pct_is_on())
+                latch_pct_step();
         if (!latch_had_(latch_kind_try_(h, kind)))
                 return false;
         if (latch_kind_has_heir_(h, kind)) {
@@ -55,6 +57,8 @@ bool latch_take_until_(struct latch_head *h, uint64_t mono_ns, const struct latc
 
         if (site && !latch_track_want(h, site, kind))
                 return false;
+        if (site && latch_pct_is_on())
+                latch_pct_step();
         had = latch_had_(latch_kind_try_(h, kind));
         if (!had) {
                 latch_wait_begin(h, h->class, site, LATCH_WAITS_UNTIL);
