@@ -153,8 +153,9 @@ export class Server {
   }
 
   launch() {
+    const level = process.env.LOCK_LEVEL ? ['--lock-level', process.env.LOCK_LEVEL] : [];
     const argv = [...this.wrap, path.join(this.bin, 'latchd'), '--data', this.data, '--listen', this.listen,
-      '--port-file', this.portFile, '--config', this.configFile, ...this.args];
+      '--port-file', this.portFile, '--config', this.configFile, ...level, ...this.args];
     const ids = this.ordinary ? { uid: ORDINARY_UID, gid: ORDINARY_UID } : {};
     this.began = Date.now();
     this.proc = spawn(argv[0], argv.slice(1), {
@@ -173,6 +174,10 @@ export class Server {
     this.exited = new Promise((resolve) =>
       this.proc.on('close', (code, signal) => {
         this.status = { code, signal, ms: Date.now() - this.began };
+        if (/^latch: /m.test(this.stderr)) { // a lock was misused, whatever the test made of latchd's end
+          console.error(this.stderr);
+          process.exitCode = 1;
+        }
         resolve(this.status);
       }));
   }
