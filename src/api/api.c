@@ -26,6 +26,8 @@ int api_add(struct rpc *rpc, const struct api_deps *deps) {
         if (r == 0)
                 r = api_admin_add(rpc, deps);
         if (r == 0)
+                r = api_locks_add(rpc, deps);
+        if (r == 0)
                 r = api_search_add(rpc, deps);
         if (r == 0)
                 r = api_courses_add(rpc, deps);

@@ -36,6 +36,7 @@ _must_use_ int api_files_add(struct rpc *rpc, const struct api_deps *deps);
 _must_use_ int api_sessions_add(struct rpc *rpc, const struct api_deps *deps);
 _must_use_ int api_users_add(struct rpc *rpc, const struct api_deps *deps);
 _must_use_ int api_admin_add(struct rpc *rpc, const struct api_deps *deps);
+_must_use_ int api_locks_add(struct rpc *rpc, const struct api_deps *deps);
 _must_use_ int api_watch_add(struct rpc *rpc, const struct api_deps *deps);
 _must_use_ int api_courses_add(struct rpc *rpc, const struct api_deps *deps);
 _must_use_ int api_search_add(struct rpc *rpc, const struct api_deps *deps);

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "front/front_private.h"
+#include "front/metrics_locks.h"
 #include "front/routes.h"
 
 #define PAGE_MAX ((size_t)1 << 20)
@@ -150,6 +151,8 @@ void http_metrics(struct request *r) {
         add_pool(&p, f->deps.pool);
         add_memory(&p, f);
         gauge(&p, "audit_queued", "Events that wait for the disk.", audit_queued(f->deps.audit));
+        if (!p.error)
+                p.error = metrics_locks(&p.text);
         if (p.error)
                 http_errno(r, -ENOMEM);
         else

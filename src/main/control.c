@@ -90,6 +90,8 @@ static const struct {
         {"session.send", control_session_send},
         {"session.wait", control_session_wait},
         {"session.attach", control_session_attach},
+        {"locks", control_locks},
+        {"locks.trace", control_locks_trace},
         {"locks.level", control_locks_level},
         {"reload", control_reload},
         {"audit.flush", audit_flushed},
@@ -264,6 +266,7 @@ struct control *control_free(struct control *c) {
                 fd_close(c->waiters[i].fd);
         fd_close(c->listener);
         fd_close(c->epoll);
+        latch_trace_free(c->trace);
         free(c);
         return NULL;
 }

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "base/random.h"
+#include "latch/trace.h"
 #include "main/control.h"
 
 #define CONTROL_PEERS 8 /* a newcomer takes the place of whoever has been silent for longest */
@@ -29,6 +30,8 @@ struct control {
         int *asking;    /* of peers: whose command is carried out now */
         int stop_asker; /* is owed an answer; -1: nobody */
         bool stop, end_sessions;
+        struct latch_trace *trace; /* that somebody reads, page by page; NULL: nobody */
+        unsigned traces;           /* which one that is */
 };
 
 /* A command: the reply (NULL: no memory for one), unless *c->asking was taken for a later answer. m is the
@@ -46,7 +49,7 @@ json_t *control_note(struct control *c, const char *what, const char *object, in
 control_handler control_reload;
 
 /* control_locks.c */
-control_handler control_locks_level;
+control_handler control_locks, control_locks_level, control_locks_trace;
 
 /* control_courses.c */
 control_handler control_course_add, control_course_teacher;

@@ -10,7 +10,9 @@
  * "user.disable", "user.enable", "user.delete", "user.purge", "user.sign_out" ("name" each),
  * {"command":"user.list","after"} (names behind "after", "" for the first; at most
  * DATADIR_USERS_PAGE a reply, with "more" true if there are others), {"command":"stop",
- * "end_sessions"}, {"command":"reload"}, {"command":"locks.level","level"} (answers "was" and "is"), {"command":"audit.flush"}, {"command":"session.list","after_ms","after"}
+ * "end_sessions"}, {"command":"reload"}, {"command":"locks"} (api/locks.h), "locks.level" ("level"; answers "was" and "is"),
+ * "locks.trace" ("at", 0 for the first page, and "trace" of its answer for the others; answers "events", "lost", and
+ * "next" where "more" is true), {"command":"audit.flush"}, {"command":"session.list","after_ms","after"}
  * (behind the start and the id of the last that was told), "session.kill" ("session"), "session.send"
  * ("session","client","offset","data" in base64,"enter"; answers "taken"), "session.wait" ("session"; answers
  * when it has ended, "words"), "session.attach" ("session"; answers "ticket", which opens one socket at "address"). The reply is {"ok":true,...}

@@ -12,6 +12,30 @@ const add = (name, role = 'student') => ['user', 'add', name, '--role', role, '-
 // latchctl on the DIR of a server that does not run yet.
 const ctl = (s, args, input) => s.ctl(['--config', s.configFile, ...args], input);
 
+// The figures of a server that is used, its level switched while it is, and the trace of what came after.
+async function locks(s, client) {
+  const ok = async (...args) => {
+    const r = await ctl(s, ['locks', ...args]);
+    assert.equal(r.code, 0, r.stderr);
+    return r.stdout;
+  };
+  const before = JSON.parse(await ok('--json'));
+  assert.equal(before.violations, 0);
+  assert.ok(before.classes.find((c) => c.name === 'session').taken > 0);
+  assert.ok(before.holds.length > 0 && before.holds[0].longest_hold_ns > 0);
+  assert.equal(await ok('--level', '2'), `lock level 2 (it was ${before.level})\n`);
+  await client.request('session.list', {});
+  const table = await ok();
+  assert.match(table, /^level 2, 0 violations\n\nclass +taken +waited +wait p50 .*\nregistry +\d+ +\d+ /);
+  assert.match(table, /\nclass +longest +held at\n(.+ src\/\w+\/\w+\.[ch]:\d+ \(\w+\)\n)+$/);
+  const events = (await ok('--trace', '--json')).trim().split('\n').map((line) => JSON.parse(line));
+  assert.ok(events.some((e) => e.class === 'session' && e.step === 'take' && /^src\/session\//.test(e.place)));
+  assert.match(await ok('--trace'), /^\S+ \d+ \d+ (take|drop|wait|cond_wait)/m);
+  const bad = await ctl(s, ['locks', '--level', '3']);
+  assert.equal(bad.code, 1);
+  assert.match(bad.stderr, /--level 3: allowed is 0, 1 or 2/);
+}
+
 for (const as of isRoot ? ['root', 'ordinary'] : ['ordinary'])
   test(`a user made before the first start, as ${as}, signs in and runs a program`, async (t) => {
     const s = new Server({ as });
@@ -21,9 +45,11 @@ for (const as of isRoot ? ['root', 'ordinary'] : ['ordinary'])
     assert.equal(made.code, 0, made.stderr);
     const list = await ctl(s, ['user', 'list']);
     assert.match(list.stdout, /^ann\tteacher\t\d+\n$/);
-    const none = await ctl(s, ['stop']);
-    assert.equal(none.code, 1);
-    assert.match(none.stderr, /no server runs there/);
+    for (const args of [['stop'], ['locks'], ['locks', '--level', '2']]) {
+      const none = await ctl(s, args);
+      assert.equal(none.code, 1);
+      assert.match(none.stderr, /no server runs there/);
+    }
 
     s.status = undefined;
     s.launch();
@@ -34,6 +60,7 @@ for (const as of isRoot ? ['root', 'ordinary'] : ['ordinary'])
     const run = await c.runProgram('home/a.py', 'print(6 * 7)');
     assert.equal(run.exit.code, 0);
     assert.match(run.text, /42/);
+    await locks(s, c);
   });
 
 test('two make the same user at once without a server: one is told that it is there', async (t) => {

@@ -149,6 +149,8 @@ test('disabled: sockets and programs end, nobody signs in, until enabled', async
   await assert.rejects(s.login('ann', ann.password), /401/);
   assert.equal((await s.fetch('/api/login', { json: { link } })).status, 401);
   await refused(admin.request('admin.user_link', { name: 'ann' }), 'conflict');
+  const locks = await admin.request('admin.locks', {});
+  assert.ok(locks.violations === 0 && locks.classes.some((c) => c.name === 'session'));
   assert.deepEqual((await admin.request('admin.user_list', {})).users.map((u) => [u.name, u.state]),
     [['admin', 'enabled'], ['ann', 'disabled']]);
   await admin.request('admin.user_enable', { name: 'ann' });

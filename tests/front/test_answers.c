@@ -226,6 +226,15 @@ static void test_metrics_count_what_was_answered(void **state) {
         assert_int_equal(counted("\nlatch_sockets "), 1);
         assert_int_equal(counted("\nlatch_users_present "), 1);
         assert_int_equal(counted("\nlatch_http_requests "), 1); /* this one */
+        assert_int_equal(counted("\nlatch_lock_level "), 1);
+        assert_int_equal(counted("\nlatch_lock_violations_total "), 0);
+        unsigned long taken = counted("\nlatch_lock_taken_total{class=\"registry\"} ");
+        assert_true(taken > 0);
+        assert_true(
+                counted("\nlatch_lock_hold_seconds_bucket{class=\"registry\",le=\"6.4e-08\"} ") <=
+                counted("\nlatch_lock_hold_seconds_count{class=\"registry\"} "));
+        assert_true(counted("\nlatch_lock_hold_seconds_bucket{class=\"registry\",le=\"+Inf\"} ") >
+                    0);
         close(fd);
         assert_true(has_header(&r, "Content-Type: text/plain; version=0.0.4; charset=utf-8"));
 }

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "base/fd.h"
+#include "base/str.h"
 #include "latch/level.h"
 #include "latch/rcu.h"
 #include "latch/thread.h"
@@ -281,6 +282,43 @@ static void test_the_level_of_locks_is_switched_and_said(void **state) {
         assert_int_equal(latch_level(), 2);
 }
 
+static const json_t *named(const json_t *list, const char *name) {
+        const json_t *one;
+        size_t i;
+
+        json_array_foreach(list, i, one)
+                if (str_eq(json_string_value(json_object_get(one, "name")), name))
+                        return one;
+        return NULL;
+}
+
+static void test_locks_are_counted_and_traced(void **state) {
+        char next[96];
+
+        (void)state;
+        assert_int_equal(latch_set_level(2), 0);
+        assert_ok("{\"command\":\"user.add\",\"name\":\"lea\",\"role\":\"student\","
+                  "\"password\":\"long enough\"}"); /* hashed behind the gate */
+        json_t *reply = ask("{\"command\":\"locks\"}");
+        const json_t *class = named(json_object_get(reply, "classes"), "auth_gate");
+        assert_int_equal(json_integer_value(json_object_get(reply, "level")), 2);
+        assert_true(json_integer_value(json_object_get(class, "taken")) > 0);
+        json_decref(reply);
+
+        reply = ask("{\"command\":\"locks.trace\"}");
+        const json_t *events = json_object_get(reply, "events");
+        json_int_t all = json_integer_value(json_object_get(reply, "next"));
+        assert_true(all > 0 && json_array_size(events) == (size_t)all);
+        const json_t *last = json_array_get(events, (size_t)all - 1);
+        assert_non_null(strchr(json_string_value(json_object_get(last, "place")), ':'));
+        assert_false(json_is_true(json_object_get(reply, "more")));
+        (void)snprintf(next, sizeof next, "{\"command\":\"locks.trace\",\"at\":1,\"trace\":%d}",
+                       (int)json_integer_value(json_object_get(reply, "trace")));
+        json_decref(reply);
+        assert_refused(next, "begin anew"); /* it was read to its end */
+        assert_int_equal(latch_set_level(1), 0);
+}
+
 static void test_the_silent_keep_nobody_out(void **state) {
         int silent[40];
 
@@ -394,6 +432,7 @@ int main(void) {
                 TEST(test_a_stop_is_answered_when_it_is_done),
                 TEST(test_a_reload_is_answered_with_what_changed),
                 TEST(test_the_level_of_locks_is_switched_and_said),
+                TEST(test_locks_are_counted_and_traced),
                 TEST(test_the_silent_keep_nobody_out),
                 TEST(test_a_message_too_long_ends_the_connection),
                 TEST(test_only_root_and_ourselves_are_heard),

@@ -34,6 +34,7 @@ enum option {
         OPTION_DETACH_KEY,
         OPTION_VIEWER,
         OPTION_LEVEL,
+        OPTION_TRACE,
         OPTION_COUNT
 };
 #define OPTION_BIT(o) (1u << (o))

@@ -45,6 +45,7 @@ static const struct {
                                .valid = is_key,
                                .allowed = "^A to ^Z, ^\\, ^], ^^, ^_ or none"},
         [OPTION_VIEWER] = {.name = "--viewer", .flag = true},
+        [OPTION_TRACE] = {.name = "--trace", .flag = true},
         [OPTION_LEVEL] = {.name = "--level", .valid = is_level, .allowed = "0, 1 or 2"},
         [OPTION_ENTER] = {.name = "--enter", .flag = true},
         [OPTION_END_SESSIONS] = {.name = "--end-sessions", .flag = true},
