@@ -119,7 +119,7 @@ $(foreach b,$(STATIC_tsan),$(eval $(BUILD)/tsan/bin/$(b): $(BUILD)/bin/$(b) | $(
 # is found without a call, which is why the library is loaded at a program's start.
 LATCH_ABI := $(shell awk '$$2 == "LATCH_ABI" { print $$3 }' include/latch/table.h)
 LIBLATCH  := $(patsubst %.c,$(BUILD)/lib/obj/%.o,$(filter-out %/classes.c,$(wildcard src/latch/*.c)))
-LIBS_latch := $(BUILD)/lib/liblatch.a $(BUILD)/lib/liblatch.so
+LIBS_latch := $(BUILD)/lib/liblatch.a $(BUILD)/lib/liblatch.so $(BUILD)/lib/liblatch-malloc.so
 $(BUILD)/lib/obj/%.o: %.c | $$(@D)/.dir
 	@echo "  CC    lib $<"
 	@$(CC) $(CPPFLAGS) $(WARN) $(filter-out -fPIE,$(HARDEN)) -fPIC -fvisibility=hidden -ftls-model=initial-exec \
@@ -133,6 +133,11 @@ $(BUILD)/lib/liblatch.so: $(BUILD)/lib/obj/liblatch.o
 	@echo "  LINK  $@"
 	@$(CC) $(FLAGS_rel) -shared $(filter -Wl%,$(LINK)) -Wl,-z,nodelete -Wl,-soname,liblatch.so.$(LATCH_ABI) $< \
 	  -lurcu -lpthread -o $@
+# For LD_PRELOAD: it needs nothing of liblatch, which looks for it.
+$(BUILD)/lib/liblatch-malloc.so: src/latch/preload/malloc.c include/latch/heap.h | $$(@D)/.dir
+	@echo "  LINK  $@"
+	@$(CC) $(CPPFLAGS) $(WARN) $(filter-out -fPIE,$(HARDEN)) -fPIC -fno-builtin -fvisibility=hidden $(FLAGS_rel) \
+	  -shared $(filter -Wl%,$(LINK)) $< -o $@
 .PRECIOUS: $(BUILD)/lib/obj/%.o
 
 all: $(BINS_rel) $(LIBS_latch) lock-order
@@ -262,6 +267,7 @@ install-liblatch: $(LIBS_latch)
 	install -d $(DESTDIR)$(PREFIX)/include/latch $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	install -m 0644 $(filter-out %/classes.h,$(wildcard include/latch/*.h)) $(DESTDIR)$(PREFIX)/include/latch
 	install -m 0644 $(BUILD)/lib/liblatch.a $(DESTDIR)$(PREFIX)/lib
+	install -m 0755 $(BUILD)/lib/liblatch-malloc.so $(DESTDIR)$(PREFIX)/lib
 	install -m 0755 $(BUILD)/lib/liblatch.so $(DESTDIR)$(PREFIX)/lib/liblatch.so.$(VERSION)
 	ln -sf liblatch.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/liblatch.so.$(LATCH_ABI)
 	ln -sf liblatch.so.$(LATCH_ABI) $(DESTDIR)$(PREFIX)/lib/liblatch.so

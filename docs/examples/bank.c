@@ -1,10 +1,11 @@
 /* bank.c - a small program on liblatch, with a bug to choose. liblatch reports it and ends the program.
  *
  *     cc -I. -DLATCH_CLASSES_HEADER='"bank_classes.h"' bank.c $(pkg-config --cflags --libs liblatch) -o bank
- *     ./bank inversion | blocking | closed | late | none
+ *     ./bank inversion | blocking | closed | late | statement | none
  */
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -120,6 +121,18 @@ static void serve_two(void) {
         latch_lease_release(ann);
 }
 
+/* The bug: malloc may take its time, and everybody who wants the account waits. */
+static void *print_statement(void *unused) {
+        LATCH_WITH(account, &account) {
+                char *text = malloc(64);
+
+                if (text && snprintf(text, 64, "balance %ld\n", balance) > 0)
+                        fputs(text, stdout);
+                free(text);
+        }
+        return unused;
+}
+
 int main(int argc, char **argv) {
         const char *bug = argc > 1 ? argv[1] : "none";
 
@@ -135,6 +148,8 @@ int main(int argc, char **argv) {
                 close_account();
         else if (strcmp(bug, "late") == 0)
                 serve_two();
+        else if (strcmp(bug, "statement") == 0)
+                run(print_statement);
         latch_lease_done(&desk);
         latch_mutex_done(&account);
         latch_mutex_done(&ledger);

@@ -3,4 +3,4 @@
 
 #define LATCH_CLASSES(X)                                                                           \
         X(ledger, LATCH_ALONE)                                                                     \
-        X(account, LATCH_UNDER(ledger))
+        X(account, LATCH_UNDER(ledger) LATCH_NO_MALLOC)

@@ -88,12 +88,14 @@ struct LATCH_TSA_(capability("lock class")) latch_class_token {
 #define LATCH_ALONE
 #define LATCH_UNDER(...) LATCH_TSA_(acquired_after(LATCH_TOKENS_(__VA_ARGS__)))
 #define LATCH_BY_ADDRESS
+#define LATCH_NO_MALLOC
 #define X(name, under) extern struct latch_class_token *const latch_class_##name under;
 LATCH_CLASSES(X)
 #undef X
 #undef LATCH_ALONE
 #undef LATCH_UNDER
 #undef LATCH_BY_ADDRESS
+#undef LATCH_NO_MALLOC
 
 /* Words for declarations. */
 #define LATCH_GUARDED_BY(name)  LATCH_TSA_(guarded_by(latch_class_##name))
@@ -110,11 +112,13 @@ extern struct latch_class_token *const latch_class_no_other_; /* ends the list, 
 #define LATCH_ALONE      1
 #define LATCH_UNDER(...) 0
 #define LATCH_BY_ADDRESS
+#define LATCH_NO_MALLOC
 #define X(name, order) latch_alone_##name = (order),
 enum { LATCH_CLASSES(X) };
 #undef X
 #undef LATCH_ALONE
 #undef LATCH_UNDER
 #undef LATCH_BY_ADDRESS
+#undef LATCH_NO_MALLOC
 static inline void latch_taken_alone_(void) LATCH_BLOCKS {
 }

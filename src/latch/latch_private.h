@@ -41,6 +41,9 @@ enum latch_violation {
         LATCH_HAND_OVER_WITHOUT,
         LATCH_HANDED_TWICE,
         LATCH_HANDED_NOT_TAKEN_UP,
+        LATCH_ALLOCATES,
+        LATCH_FREED_HELD,
+        LATCH_FREED_ALIVE,
 };
 
 /* Counts what happened and prints it, with every place and owner that is known, as the policy says. Returns if it
@@ -51,11 +54,15 @@ void latch_report(enum latch_violation what, const struct latch_head *lock,
 /* The same about what is no lock: print tells of it, by lines on stderr. */
 void latch_report_about(enum latch_violation what, const struct latch_site *site,
                         const char *detail, void (*print)(const void *thing), const void *thing);
+void latch_print_lock(const struct latch_head *lock);
 void latch_print_site(const char *what, const struct latch_site *site); /* NULL: no line */
 
 /* This thread must hold nothing here: reported against the lock that it took last. */
 void latch_judge_held(const struct latch_thread *t, enum latch_violation what,
                       const struct latch_site *site, const char *detail);
+
+/* From here on, what the program does with memory is watched, if anybody tells. */
+void latch_heap_watch(void);
 
 /* ---- time ---- */
 
@@ -139,6 +146,8 @@ uint64_t latch_order_under(enum latch_class class);
 uint64_t latch_order_declared(enum latch_class class);
 bool latch_order_by_address(
         enum latch_class class); /* two of it may be held, the lower address first */
+
+uint64_t latch_order_no_malloc(void); /* the classes under which nothing is allocated */
 
 /* Who took a lock of one class while holding one of another, the first time that anybody did. */
 struct latch_witness {

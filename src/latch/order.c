@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/macros.h"
+#include "latch/heap.h"
 #include "latch/latch_private.h"
 #include "latch/orders.h"
 
 /* Fixed once `once` has run. */
-static uint64_t declared[LATCH_CLASSES_MAX], under[LATCH_CLASSES_MAX], by_address;
+static uint64_t declared[LATCH_CLASSES_MAX], under[LATCH_CLASSES_MAX], by_address, no_malloc;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static uint64_t bit_of(const char *name, size_t n) {
@@ -47,18 +49,24 @@ static uint64_t mask_of(const char *order, const char **rest) {
 
 /* The words after the order. */
 static void read_words(unsigned class, const char *at) {
-        static const char by_address_word[] = "LATCH_BY_ADDRESS";
+        static const struct {
+                const char *word;
+                uint64_t *classes;
+        } words[] = {{"LATCH_BY_ADDRESS", &by_address}, {"LATCH_NO_MALLOC", &no_malloc}};
 
         while (*(at += strspn(at, " "))) {
-                size_t n = strcspn(at, " ");
+                size_t n = strcspn(at, " "), i = 0;
 
-                if (n != strlen(by_address_word) || strncmp(at, by_address_word, n) != 0) {
+                while (i < ELEMENTS(words) &&
+                       (strlen(words[i].word) != n || strncmp(at, words[i].word, n) != 0))
+                        i++;
+                if (i == ELEMENTS(words)) {
                         fprintf(stderr,
                                 "latch: the table of classes has %.*s, which is no word of its\n",
                                 (int)n, at);
                         __builtin_trap();
                 }
-                by_address |= UINT64_C(1) << class;
+                *words[i].classes |= UINT64_C(1) << class;
                 at += n;
         }
 }
@@ -90,6 +98,7 @@ static void close_order(void) {
                         __builtin_trap();
                 }
         (void)atexit(latch_orders_save);
+        latch_heap_watch();
 }
 
 uint64_t latch_order_under(enum latch_class class) {
@@ -105,6 +114,16 @@ uint64_t latch_order_declared(enum latch_class class) {
 bool latch_order_by_address(enum latch_class class) {
         pthread_once(&once, close_order);
         return by_address >> class & 1;
+}
+
+void latch_heap_allow(enum latch_class class) {
+        pthread_once(&once, close_order);
+        no_malloc &= ~(UINT64_C(1) << class);
+}
+
+/* No wait for another who reads the table: malloc asks, anywhere. */
+uint64_t latch_order_no_malloc(void) {
+        return no_malloc;
 }
 
 const char *latch_class_name(enum latch_class class) {

@@ -43,6 +43,9 @@ static const char *const titles[] = {
         [LATCH_HANDED_TWICE] = "hands over a lock that has an heir already",
         [LATCH_HANDED_NOT_TAKEN_UP] =
                 "takes a lock that was handed over to it: take it up with LATCH_GUARD_HANDED",
+        [LATCH_ALLOCATES] = "memory is allocated under a lock of a class that forbids it",
+        [LATCH_FREED_HELD] = "memory is freed with a lock in it that is held",
+        [LATCH_FREED_ALIVE] = "memory is freed with a lock in it that was not destroyed",
 };
 
 void latch_print_site(const char *what, const struct latch_site *site) {
@@ -76,7 +79,7 @@ static void find_owner(struct owner *o) {
         latch_threads_each(look_at, o);
 }
 
-static void print_lock(const struct latch_head *lock) {
+void latch_print_lock(const struct latch_head *lock) {
         unsigned life = atomic_load_explicit(&lock->life, memory_order_relaxed);
 
         if (life != LATCH_ALIVE_ && life != LATCH_DEAD_) {
@@ -176,7 +179,7 @@ void latch_report(enum latch_violation what, const struct latch_head *lock,
         if (!begin(what, self, site, detail))
                 return;
         if (lock)
-                print_lock(lock);
+                latch_print_lock(lock);
         print_held(self);
         if (what == LATCH_INVERSION)
                 print_order(self, lock);

@@ -23,4 +23,5 @@
         X(t14, LATCH_UNDER(t13))                                                                   \
         X(t15, LATCH_UNDER(t14))                                                                   \
         X(t16, LATCH_UNDER(t15))                                                                   \
-        X(t17, LATCH_UNDER(t16))
+        X(t17, LATCH_UNDER(t16))                                                                   \
+        X(lean, LATCH_ALONE LATCH_NO_MALLOC)

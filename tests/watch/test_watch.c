@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "latch/heap.h"
 #include "latch/thread.h"
 #include "watch/watch.h"
 
@@ -56,6 +57,7 @@ static const struct port_ops ops = {.offer_text = offer};
 static void client_begin(struct client *c, struct identity *i) {
         *c = (struct client){.port = {.ops = &ops, .identity = i}};
         latch_mutex_init(&c->port.lock, LATCH_CLASS_port);
+        latch_heap_allow(LATCH_CLASS_outbox); /* what is sent goes into lists here */
         latch_mutex_init(&c->lock, LATCH_CLASS_outbox);
         latch_cond_init(&c->more);
         LATCH_WITH(outbox, &c->lock)
