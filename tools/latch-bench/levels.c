@@ -16,13 +16,15 @@
 #include "store/datadir.h"
 #include "student.h"
 
-#define USERS      2u
-#define CALLERS    8u /* sockets, by turns the users' */
-#define UNDER_WAY  8u /* requests on each: the workers always have something to do */
-#define PAIRS      11u
-#define PAIRS_MAX  1001u
-#define SLICE_NS   UINT64_C(1000000000)
-#define QUICK_NS   UINT64_C(50000000)
+#define USERS     2u
+#define CALLERS   8u /* sockets, by turns the users' */
+#define UNDER_WAY 8u /* requests on each: the workers always have something to do */
+#define PAIRS     11u
+#define PAIRS_MAX 1001u
+#define SLICES                                                                                     \
+        8u /* of each side in a pair: what the machine does besides changes within a second */
+#define SLICE_NS   UINT64_C(125000000)
+#define QUICK_NS   UINT64_C(6000000)
 #define PATIENCE_S 20
 #define ANSWER_MS  10000u
 
@@ -183,20 +185,29 @@ static void tell(unsigned level, double *ratios, unsigned n, bool json) {
         (void)fflush(stdout);
 }
 
+/* Slices of both by turns, who begins by turns, too: ours to level 0. */
+static int pair(struct levels *l, unsigned level, double *ret) {
+        double at_level = 0, at_zero = 0, rate;
+        int r = 0;
+
+        for (unsigned i = 0; r == 0 && i < 2 * SLICES; i++) {
+                bool zero = i % 4 == 0 || i % 4 == 3;
+                r = turn(l, zero ? 0 : level, &rate);
+                *(zero ? &at_zero : &at_level) += r == 0 ? rate : 0;
+        }
+        if (r == 0)
+                *ret = at_level / at_zero;
+        return r;
+}
+
 static int measure(struct levels *l, unsigned level) {
         static double ratios[PAIRS_MAX];
         unsigned n = MIN(bench_rounds(l->options, PAIRS), PAIRS_MAX);
-        double rates[2], unused;
+        double unused;
         int r = turn(l, level, &unused); /* to be warm */
 
-        for (unsigned i = 0; r == 0 && i < n; i++) {
-                bool first = i % 2 == 0;
-                r = turn(l, first ? 0 : level, &rates[first ? 0 : 1]);
-                if (r == 0)
-                        r = turn(l, first ? level : 0, &rates[first ? 1 : 0]);
-                if (r == 0)
-                        ratios[i] = rates[1] / rates[0];
-        }
+        for (unsigned i = 0; r == 0 && i < n; i++)
+                r = pair(l, level, &ratios[i]);
         if (r == 0)
                 tell(level, ratios, n, l->options->json);
         return r;
