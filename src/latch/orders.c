@@ -38,22 +38,26 @@ static void write_record(FILE *to) {
         for (unsigned i = 0; i < latch_table.count; i++)
                 write_declared(to, (enum latch_class)i);
         for (unsigned i = 0; i < latch_table.count; i++)
+                if (latch_order_by_address((enum latch_class)i))
+                        fprintf(to, "twins %s\n", latch_class_name((enum latch_class)i));
+        for (unsigned i = 0; i < latch_table.count; i++)
                 write_seen(to, (enum latch_class)i);
 }
 
+/* At once: who is killed meanwhile leaves no half of it. */
 int latch_orders_write(int fd) {
-        int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-        FILE *to = copy < 0 ? NULL : fdopen(copy, "a");
+        char *text = NULL;
+        size_t n = 0;
+        FILE *to = open_memstream(&text, &n);
 
-        if (!to) {
-                int r = -errno;
-                if (copy >= 0)
-                        close(copy);
-                return r;
-        }
+        if (!to)
+                return -errno;
         write_record(to);
-        bool failed = ferror(to);
-        return fclose(to) != 0 || failed ? (errno ? -errno : -EIO) : 0;
+        int r = fclose(to) != 0 ? -errno : 0;
+        if (r == 0 && write(fd, text, n) != (ssize_t)n)
+                r = errno ? -errno : -EIO;
+        free(text);
+        return r;
 }
 
 void latch_orders_save(void) {

@@ -267,10 +267,14 @@ static void test_a_wait_ends_when_woken(void **state) {
 
 /* Each order that the table declares, between neighbours and further. */
 static void test_declared_orders_are_taken(void **state) LATCH_UNCHECKED_ {
-        static struct latch_mutex middle, tower[LATCH_HELD_MAX + 1];
+        static struct latch_mutex middle, twin, tower[LATCH_HELD_MAX + 1];
 
         (void)state;
         latch_mutex_init(&middle, LATCH_CLASS_middle);
+        latch_mutex_init(&twin, LATCH_CLASS_twin);
+        LATCH_WITH(outer, &outer)
+                LATCH_WITH(twin, &twin)
+                        assert_true(latch_holds_mutex(&twin));
         LATCH_WITH(outer, &outer)
                 LATCH_WITH(middle, &middle) {
                         LATCH_WITH(inner, &inner)
@@ -288,6 +292,7 @@ static void test_declared_orders_are_taken(void **state) LATCH_UNCHECKED_ {
         }
         for (unsigned i = 0; i <= LATCH_HELD_MAX; i++)
                 latch_mutex_done(&tower[i]);
+        latch_mutex_done(&twin);
         latch_mutex_done(&middle);
         assert_free(&outer);
 }

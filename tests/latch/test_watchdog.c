@@ -256,5 +256,6 @@ int main(void) {
         };
 
         make_locks();
+        unsetenv("LATCH_ORDERS"); /* wrong ones are taken here on purpose */
         return plant_main("watchdog", hold, ELEMENTS(hold), violations, ELEMENTS(violations));
 }

@@ -172,6 +172,6 @@ void table_print(const struct table *t, FILE *to) {
                         if (c->under >> k & 1)
                                 fprintf(to, " %s%s", t->classes[k].name,
                                         c->declared >> k & 1 ? "" : " (follows)");
-                fputc('\n', to);
+                fputs(c->twins ? "; two of it, the lower address first\n" : "\n", to);
         }
 }

@@ -112,6 +112,15 @@ static void read_pair(struct table *t, bool seen, char **rest, const char *path)
                 fail("out of memory");
 }
 
+static void read_twins(struct table *t, char **rest, const char *path) {
+        const char *name = strtok_r(NULL, " ", rest);
+        int class = name ? table_class(t, name) : -1;
+
+        if (class < 0)
+                fail("%s: twins of a class that the table does not have", path);
+        t->classes[class].twins = true;
+}
+
 static struct table *read_line(struct tables *all, struct table *t, char *line, const char *path) {
         char *rest, *word = strtok_r(line, " ", &rest);
 
@@ -122,6 +131,8 @@ static struct table *read_line(struct tables *all, struct table *t, char *line, 
         }
         if (t && str_eq(word, "class") && t->count < CLASSES_MAX)
                 copy_name(t->classes[t->count++].name, strtok_r(NULL, " ", &rest), path);
+        else if (t && str_eq(word, "twins"))
+                read_twins(t, &rest, path);
         else if (t && (str_eq(word, "order") || str_eq(word, "seen")))
                 read_pair(t, str_eq(word, "seen"), &rest, path);
         else
@@ -139,9 +150,8 @@ void tables_read_stream(struct tables *all, FILE *from, const char *path) {
                         line[n - 1] = '\0';
                 t = read_line(all, t, line, path);
         }
-        if (!t)
-                fail("%s: there is no record in it", path);
-        add_record(all, t, path);
+        if (t) /* a program that was killed may have come no further than to make the file */
+                add_record(all, t, path);
 }
 
 static void read_file(struct tables *all, const char *path) {
