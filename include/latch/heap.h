@@ -21,11 +21,10 @@ void latch_heap_allow(enum latch_class class);
 
 #pragma GCC visibility pop
 
-/* What stands between a program and its malloc, and tells liblatch: liblatch-malloc.so has this function, which liblatch
- * looks for by name. Both are called before the heap is: with the address from which it was called. */
+/* What stands between a program and its malloc, and tells liblatch: liblatch-malloc.so has a function of this name, which
+ * liblatch looks for and gives these. Both are called before the heap is: with the address from which it was called. */
 struct latch_heap_watch {
         void (*allocates)(size_t n, const void *caller);
         void (*frees)(const void *block, size_t n, const void *caller);
 };
 #define LATCH_HEAP_WATCH "latch_heap_watch_by"
-void latch_heap_watch_by(const struct latch_heap_watch *watch);

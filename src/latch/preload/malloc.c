@@ -19,6 +19,7 @@ void __libc_free(void *block);
 
 static _Atomic(const struct latch_heap_watch *) watch;
 
+void latch_heap_watch_by(const struct latch_heap_watch *by); /* LATCH_HEAP_WATCH */
 SHOWN_ void latch_heap_watch_by(const struct latch_heap_watch *by) {
         atomic_store_explicit(&watch, by, memory_order_release);
 }
