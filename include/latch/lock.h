@@ -37,8 +37,13 @@ struct latch_site {
 
 /* What every lock has in common. All but the generation may be read by any thread, for reports. */
 struct latch_head {
-        enum latch_class class;                       /* fixed for life */
-        atomic_uint life;                             /* LATCH_ALIVE_ between init and done */
+        union {
+                struct {
+                        enum latch_class class; /* fixed for life */
+                        atomic_uint life;       /* LATCH_ALIVE_ between init and done */
+                };
+                _Atomic uint64_t identity; /* both */
+        };
         _Atomic(struct latch_thread *) owner;         /* NULL: nobody, or readers */
         _Atomic(const struct latch_site *) let_go_at; /* of the owner before */
         _Atomic(const struct latch_site *)

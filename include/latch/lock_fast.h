@@ -88,24 +88,32 @@ extern _Atomic uint64_t latch_settled_[LATCH_CLASSES_MAX];
 
 /* ---- the short way ---- */
 
-/* Whether there is nothing to judge and nothing to time: the thread is made, the lock lives, and every class that is
- * held was seen beneath this one, as it may be. */
-LATCH_INLINE_ bool latch_is_plain_(const struct latch_thread *t, const struct latch_head *h) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define LATCH_IDENTITY_(class) ((uint64_t)LATCH_ALIVE_ << 32 | (class))
+#else
+#define LATCH_IDENTITY_(class) ((uint64_t)(class) << 32 | LATCH_ALIVE_)
+#endif
+
+/* Whether there is nothing to judge and nothing to time: the thread is made, the lock lives and is of the class that its
+ * guard names, and every class that is held was seen beneath this one, as it may be. The class is the guard's, a
+ * constant: what comes of it need not wait for the lock's own word. */
+LATCH_INLINE_ bool latch_is_plain_(const struct latch_thread *t, const struct latch_head *h,
+                                   enum latch_class class) {
         const struct latch_held *top = LATCH_GET_(t->top);
 
         return LATCH_LIKELY_((uintptr_t)top < (uintptr_t)t->short_to) &&
-               LATCH_LIKELY_(LATCH_GET_(h->life) == LATCH_ALIVE_) &&
-               LATCH_LIKELY_(!(top->mask & ~LATCH_GET_(latch_settled_[h->class]))) &&
-               LATCH_LIKELY_(LATCH_GET_(t->untimed[h->class]) != 0);
+               LATCH_LIKELY_(LATCH_GET_(h->identity) == LATCH_IDENTITY_(class)) &&
+               LATCH_LIKELY_(!(top->mask & ~LATCH_GET_(latch_settled_[class]))) &&
+               LATCH_LIKELY_(LATCH_GET_(t->untimed[class]) != 0);
 }
 
 /* What is about to be taken goes onto the stack before it is taken: then a hold costs one store after pthread's call,
  * the owner's word, and a signal that comes in between finds a stack that is whole. Who reads the stack may see for a
  * moment a hold that is only tried; who has to wait takes it off again. */
 LATCH_INLINE_ struct latch_held *latch_push_(struct latch_thread *t, struct latch_head *h,
-                                             const struct latch_site *site, unsigned flags) {
+                                             const struct latch_site *site, enum latch_class class,
+                                             unsigned flags) {
         struct latch_held *below = LATCH_GET_(t->top), *held = below + 1;
-        unsigned class = h->class;
 
         LATCH_SET_(held->lock, (uintptr_t)h | flags);
         LATCH_SET_(held->place, (uintptr_t)site | (uintptr_t) class << LATCH_PLACE_CLASS_);
@@ -143,16 +151,19 @@ LATCH_INLINE_ bool latch_looks_taken_(struct latch_head *h, enum latch_kind kind
 
 /* At level 1. */
 LATCH_INLINE_ bool latch_take_fast_(struct latch_head *h, const struct latch_site *site,
-                                    enum latch_kind kind) {
+                                    enum latch_kind kind, enum latch_class class) {
         struct latch_thread *t = &latch_self_;
 
-        if (LATCH_UNLIKELY_(!latch_is_plain_(t, h)) || LATCH_UNLIKELY_(latch_looks_taken_(h, kind)))
-                return latch_take_long_(h, site, kind);
-        (void)latch_push_(t, h, site, kind == LATCH_READ ? LATCH_HELD_SHARED_ : 0);
+        __asm__(""
+                : "+r"(t)); /* not kept across the call: to make it anew is quicker than to save it */
+        if (LATCH_UNLIKELY_(!latch_is_plain_(t, h, class)) ||
+            LATCH_UNLIKELY_(latch_looks_taken_(h, kind)))
+                return latch_take_long_(h, site, kind, class);
+        (void)latch_push_(t, h, site, class, kind == LATCH_READ ? LATCH_HELD_SHARED_ : 0);
         if (LATCH_UNLIKELY_(!latch_is_had_at_once_(h, kind)))
                 return latch_take_late_(h, site, kind);
         if (kind != LATCH_READ)
-                LATCH_SET_(h->owner, t);
+                LATCH_SET_(h->owner, &latch_self_);
         return true;
 }
 

@@ -13,8 +13,12 @@
 
 void latch_mutex_done_(struct latch_mutex *m, const struct latch_site *site);
 void latch_rwlock_done_(struct latch_rwlock *l, const struct latch_site *site);
-/* What is not plain (lock_fast.h). False: this thread has it already, and the policy lets it go on. */
-bool latch_take_long_(struct latch_head *h, const struct latch_site *site, enum latch_kind kind);
+/* What is not plain (lock_fast.h); class: the guard's. False: this thread has it already, and the policy lets it go on. */
+bool latch_take_long_(struct latch_head *h, const struct latch_site *site, enum latch_kind kind,
+                      enum latch_class class);
+/* Reports a lock that is of another class. */
+void latch_judge_class_(const struct latch_head *h, const struct latch_site *site,
+                        enum latch_class class);
 /* It was pushed, and is not had at once, or has an heir. */
 bool latch_take_late_(struct latch_head *h, const struct latch_site *site, enum latch_kind kind);
 void latch_drop_long_(struct latch_head *h, const struct latch_site *site, enum latch_kind kind);
@@ -69,16 +73,18 @@ static inline const struct latch_site *latch_watched_(const struct latch_site *s
                 else                                                                               \
                         latch_kind_unlock_(&g->lock->head, kind);                                  \
         }                                                                                          \
-        LATCH_INLINE_ struct latch_guard_##mode latch_begin_##mode(struct type *l,                 \
-                                                                   const struct latch_site *site)  \
+        LATCH_INLINE_ struct latch_guard_##mode latch_begin_##mode(                                \
+                struct type *l, const struct latch_site *site, enum latch_class class)             \
                 LATCH_TSA_(take(*l)) LATCH_UNCHECKED_ {                                            \
                 unsigned level = latch_level();                                                    \
+                if (!l)                                                                            \
+                        __builtin_unreachable();                                                   \
                 if (LATCH_LIKELY_(level == LATCH_LEVEL_CHECK))                                     \
                         return (struct latch_guard_##mode){                                        \
-                                latch_take_fast_(&l->head, site, kind) ? l : NULL, site};          \
+                                latch_take_fast_(&l->head, site, kind, class) ? l : NULL, site};   \
                 if (level != LATCH_LEVEL_OFF)                                                      \
                         return (struct latch_guard_##mode){                                        \
-                                latch_take_long_(&l->head, site, kind) ? l : NULL, site};          \
+                                latch_take_long_(&l->head, site, kind, class) ? l : NULL, site};   \
                 latch_take_plain_(&l->head, kind);                                                 \
                 return (struct latch_guard_##mode){l, NULL};                                       \
         }                                                                                          \
@@ -102,9 +108,12 @@ LATCH_GUARD_TYPE_(write, latch_rwlock, LATCH_WRITE, acquire_capability)
 #define latch_guard_handed     latch_guard_mutex
 #define latch_guard_end_handed latch_guard_end_mutex
 static inline struct latch_guard_mutex latch_begin_handed(struct latch_mutex *m,
-                                                          const struct latch_site *site)
+                                                          const struct latch_site *site,
+                                                          enum latch_class class)
         LATCH_TSA_(acquire_capability(*m)) LATCH_UNCHECKED_ {
         site = latch_watched_(site);
+        if (site)
+                latch_judge_class_(&m->head, site, class);
         return (struct latch_guard_mutex){latch_take_handed_(m, site) ? m : NULL, site};
 }
 
@@ -114,13 +123,14 @@ struct latch_guard_both {
 };
 
 static inline struct latch_guard_both latch_begin_both(struct latch_mutex *const pair[2],
-                                                       const struct latch_site *site)
-        LATCH_UNCHECKED_ {
+                                                       const struct latch_site *site,
+                                                       enum latch_class class) LATCH_UNCHECKED_ {
         bool ordered = (uintptr_t)pair[0] < (uintptr_t)pair[1];
-        struct latch_guard_both both = {latch_begin_mutex(pair[!ordered], site), {NULL, NULL}};
+        struct latch_guard_both both = {latch_begin_mutex(pair[!ordered], site, class),
+                                        {NULL, NULL}};
 
         if (pair[0] != pair[1])
-                both.high = latch_begin_mutex(pair[ordered], site);
+                both.high = latch_begin_mutex(pair[ordered], site, class);
         return both;
 }
 
@@ -150,7 +160,7 @@ static inline void latch_guard_end_both(struct latch_guard_both *g) {
                 struct type *l, const struct latch_site *site)                                     \
                 LATCH_TSA_(LATCH_BEGINS_(take, assertion)(*l, latch_class_##name))                 \
                         LATCH_UNCHECKED_ {                                                         \
-                return latch_begin_##mode(l, site);                                                \
+                return latch_begin_##mode(l, site, LATCH_CLASS_##name);                            \
         }
 
 /* The pair is one lock to the analysis: it knows classes. */
@@ -171,7 +181,7 @@ static inline void latch_guard_end_both(struct latch_guard_both *g) {
                 struct latch_mutex *const *pair, const struct latch_site *site)                    \
                 LATCH_TSA_(LATCH_BEGINS_(acquire_capability, assert_capability)(                   \
                         latch_class_##name)) LATCH_UNCHECKED_ {                                    \
-                return latch_begin_both(pair, site);                                               \
+                return latch_begin_both(pair, site, LATCH_CLASS_##name);                           \
         }
 
 #define X(name, under)                                                                             \

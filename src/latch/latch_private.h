@@ -18,6 +18,7 @@ enum latch_violation {
         LATCH_UPGRADE,
         LATCH_INVERSION,
         LATCH_SAME_CLASS,
+        LATCH_OTHER_CLASS,
         LATCH_BY_ADDRESS_DOWN,
         LATCH_DEADLOCK,
         LATCH_DESTROY_WHILE_HELD,

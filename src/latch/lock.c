@@ -87,7 +87,7 @@ LATCH_INLINE_ bool take_traced(struct latch_thread *t, struct latch_head *h,
                                const struct latch_site *site, enum latch_kind kind) {
         if (LATCH_UNLIKELY_(latch_looks_taken_(h, kind)))
                 return take_anyhow(h, site, kind);
-        (void)latch_push_(t, h, site, LATCH_HELD_TRACED_ | flags_of(kind));
+        (void)latch_push_(t, h, site, h->class, LATCH_HELD_TRACED_ | flags_of(kind));
         if (LATCH_UNLIKELY_(!latch_is_had_at_once_(h, kind)))
                 return latch_take_late_(h, site, kind);
         if (kind != LATCH_READ)
@@ -96,13 +96,22 @@ LATCH_INLINE_ bool take_traced(struct latch_thread *t, struct latch_head *h,
         return true;
 }
 
-bool latch_take_long_(struct latch_head *h, const struct latch_site *site, enum latch_kind kind) {
+void latch_judge_class_(const struct latch_head *h, const struct latch_site *site,
+                        enum latch_class class) {
+        if (LATCH_GET_(h->life) == LATCH_ALIVE_ && h->class != class)
+                latch_report(LATCH_OTHER_CLASS, h, site, latch_class_name(class));
+}
+
+bool latch_take_long_(struct latch_head *h, const struct latch_site *site, enum latch_kind kind,
+                      enum latch_class class) {
         struct latch_thread *t = &latch_self_;
 
         __asm__("" : "+r"(t)); /* one register, not an address that is made anew each time */
         if (LATCH_UNLIKELY_(latch_level() < LATCH_LEVEL_TRACE || !t->ring ||
-                            !latch_is_plain_(t, h)))
+                            !latch_is_plain_(t, h, class))) {
+                latch_judge_class_(h, site, class);
                 return take_anyhow(h, site, kind);
+        }
         if (LATCH_LIKELY_(kind == LATCH_MUTEX))
                 return take_traced(t, h, site, LATCH_MUTEX);
         if (kind == LATCH_READ)

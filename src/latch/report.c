@@ -18,6 +18,7 @@ static const char *const titles[] = {
         [LATCH_UPGRADE] = "upgrade: this thread reads under the lock that it wants to write under",
         [LATCH_INVERSION] = "inversion: the table does not allow this order",
         [LATCH_SAME_CLASS] = "two locks of one class at once",
+        [LATCH_OTHER_CLASS] = "a lock of another class than its guard names",
         [LATCH_BY_ADDRESS_DOWN] = "two locks of one class, the one at the higher address first",
         [LATCH_DEADLOCK] = "deadlock: threads wait for each other",
         [LATCH_DESTROY_WHILE_HELD] = "destroyed while held",

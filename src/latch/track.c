@@ -168,7 +168,7 @@ void latch_push_any(struct latch_head *h, const struct latch_site *site, enum la
         struct latch_thread *t = &latch_self_;
         bool timed = LATCH_GET_(t->untimed[h->class]) == 0;
         bool traced = latch_level() >= LATCH_LEVEL_TRACE && latch_trace_has_ring(t);
-        struct latch_held *held = latch_push_(t, h, site,
+        struct latch_held *held = latch_push_(t, h, site, h->class,
                                               (kind == LATCH_READ ? LATCH_HELD_SHARED_ : 0) |
                                                       (timed ? LATCH_HELD_TIMED_ : 0) |
                                                       (traced ? LATCH_HELD_TRACED_ : 0));

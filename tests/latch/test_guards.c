@@ -286,7 +286,8 @@ static void test_declared_orders_are_taken(void **state) LATCH_UNCHECKED_ {
                 latch_mutex_init(&tower[i], LATCH_CLASS_t1 + i);
         for (unsigned first = 0; first < 2; first++) {
                 for (unsigned i = 0; i < LATCH_HELD_MAX; i++)
-                        latch_take_long_(&tower[first + i].head, LATCH_HERE_(), LATCH_MUTEX);
+                        latch_take_long_(&tower[first + i].head, LATCH_HERE_(), LATCH_MUTEX,
+                                         tower[first + i].head.class);
                 for (unsigned i = 0; i < LATCH_HELD_MAX; i++)
                         latch_drop_long_(&tower[first + i].head, LATCH_HERE_(), LATCH_MUTEX);
         }

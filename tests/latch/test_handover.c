@@ -143,7 +143,7 @@ static void test_both_of_two_whatever_the_order(void **state) {
 static void plant_higher_address_first(void) LATCH_UNCHECKED_ {
         LATCH_GUARD(twin, &twins[1]);
         MARK_ABOVE(0);
-        MARK(1), latch_take_long_(&twins[0].head, LATCH_HERE_(), LATCH_MUTEX);
+        MARK(1), latch_take_long_(&twins[0].head, LATCH_HERE_(), LATCH_MUTEX, twins[0].head.class);
 }
 
 static void plant_not_the_holder(void) LATCH_UNCHECKED_ {
@@ -159,7 +159,7 @@ static void plant_handed_twice(void) LATCH_UNCHECKED_ {
 static void plant_not_taken_up(void) LATCH_UNCHECKED_ {
         LATCH_WITH(outer, &lock)
                 latch_hand_over(&lock, latch_thread_self());
-        MARK(0), latch_take_long_(&lock.head, LATCH_HERE_(), LATCH_MUTEX);
+        MARK(0), latch_take_long_(&lock.head, LATCH_HERE_(), LATCH_MUTEX, lock.head.class);
 }
 
 static void plant_destroyed_before_taken_up(void) {

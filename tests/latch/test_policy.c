@@ -114,7 +114,7 @@ static void test_what_is_held_is_not_destroyed(void **state) LATCH_UNCHECKED_ {
 
 static void *forget(void *arg) LATCH_UNCHECKED_ {
         (void)arg;
-        latch_take_long_(&forgotten.head, LATCH_HERE_(), LATCH_MUTEX);
+        latch_take_long_(&forgotten.head, LATCH_HERE_(), LATCH_MUTEX, forgotten.head.class);
         return NULL;
 }
 

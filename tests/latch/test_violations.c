@@ -5,7 +5,7 @@
 #include "latch/rcu.h"
 #include "plant.h"
 
-#define TAKE(p) latch_take_long_(&(p)->head, LATCH_HERE_(), LATCH_MUTEX)
+#define TAKE(p) latch_take_long_(&(p)->head, LATCH_HERE_(), LATCH_MUTEX, (p)->head.class)
 #define DROP(p) latch_drop_long_(&(p)->head, LATCH_HERE_(), LATCH_MUTEX)
 
 static struct latch_mutex outer, middle, inner, other_outer;
@@ -39,7 +39,7 @@ static void *hold_outer(void *arg) LATCH_UNCHECKED_ {
 static void *hold_table_for_reading(void *arg) LATCH_UNCHECKED_ {
         (void)arg;
         latch_thread_begin("holder");
-        latch_take_long_(&table.head, LATCH_HERE_(), LATCH_READ);
+        latch_take_long_(&table.head, LATCH_HERE_(), LATCH_READ, table.head.class);
         rest();
 }
 
@@ -76,19 +76,19 @@ static void plant_recursion(void) LATCH_UNCHECKED_ {
 static void plant_recursive_reading(void) LATCH_UNCHECKED_ {
         LATCH_GUARD_READ(beside, &table);
         MARK_ABOVE(0);
-        MARK(1), latch_take_long_(&table.head, LATCH_HERE_(), LATCH_READ);
+        MARK(1), latch_take_long_(&table.head, LATCH_HERE_(), LATCH_READ, table.head.class);
 }
 
 static void plant_upgrade(void) LATCH_UNCHECKED_ {
         LATCH_GUARD_READ(beside, &table);
         MARK_ABOVE(0);
-        MARK(1), latch_take_long_(&table.head, LATCH_HERE_(), LATCH_WRITE);
+        MARK(1), latch_take_long_(&table.head, LATCH_HERE_(), LATCH_WRITE, table.head.class);
 }
 
 static void plant_reading_while_writing(void) LATCH_UNCHECKED_ {
         LATCH_GUARD_WRITE(beside, &table);
         MARK_ABOVE(0);
-        MARK(1), latch_take_long_(&table.head, LATCH_HERE_(), LATCH_READ);
+        MARK(1), latch_take_long_(&table.head, LATCH_HERE_(), LATCH_READ, table.head.class);
 }
 
 static void plant_inversion(void) LATCH_UNCHECKED_ {
@@ -126,13 +126,17 @@ static void plant_inversion_against_a_reader(void) LATCH_UNCHECKED_ {
 
 static void plant_inversion_of_no_order(void) LATCH_UNCHECKED_ {
         LATCH_GUARD(inner, &inner);
-        latch_take_long_(&table.head, LATCH_HERE_(), LATCH_READ);
+        latch_take_long_(&table.head, LATCH_HERE_(), LATCH_READ, table.head.class);
 }
 
 static void plant_same_class(void) LATCH_UNCHECKED_ {
         LATCH_GUARD(outer, &outer);
         MARK_ABOVE(0);
         MARK(1), TAKE(&other_outer);
+}
+
+static void plant_other_class(void) LATCH_UNCHECKED_ {
+        LATCH_GUARD(outer, &inner);
 }
 
 static void plant_destroy_while_held(void) LATCH_UNCHECKED_ {
@@ -350,6 +354,9 @@ static const struct violation violations[] = {
          {"latch: two locks of one class at once\n", "thread     culprit",
           "at         {L1} (plant_same_class)", "class      outer", "held       outer at 0x",
           ", taken at {L0} (plant_same_class)"}},
+        {PLANTED(plant_other_class),
+         {"latch: a lock of another class than its guard names: outer\n", "thread     culprit",
+          "(plant_other_class)", "class      inner"}},
         {PLANTED(plant_destroy_while_held),
          {"latch: destroyed while held\n", "thread     culprit", "at         {L1} (plant_destroy",
           "class      outer", "owner      culprit", "taken at   {L0} (plant_destroy_while_held)"}},
