@@ -1,7 +1,8 @@
 /* watchdog.h - a thread that looks at who holds and who waits: for too long, or for each other.
  *
  * It costs those who take locks nothing: what they hold and wait for stands in words that they write anyway. It sees what is
- * tracked (level.h): a hold that began at level 0 is seen by who waits for it alone.
+ * tracked (level.h): a hold that began at level 0 is seen by who waits for it alone. While the program is stopped, or
+ * comes to no look for four periods, nothing lasts.
  *
  * Threads: any; stop by one.
  */

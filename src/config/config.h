@@ -79,6 +79,7 @@ struct config {
         /* [diagnostics] */
         _Atomic bool echo;           /* GET /v1/echo */
         _Atomic unsigned lock_level; /* latch/level.h */
+        uint64_t lock_slow_ms;       /* a hold or a wait that is reported; 0: none is */
 
         /* Command line only. */
         char port_file[512]; /* "" or where HOST:PORT is written */

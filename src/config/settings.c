@@ -219,6 +219,7 @@ static const struct setting table[] = {
          FIELD(echo),
          .initial = "no"},
         NUMBER("diagnostics", lock_level, "1", "", 0, 2),
+        LIMIT("diagnostics", lock_slow_ms, "5000", "milliseconds", 100, 3600 * SECOND_MS),
 };
 _Static_assert(ELEMENTS(table) <= sizeof(((struct config *)0)->source),
                "each setting has a source");

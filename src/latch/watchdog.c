@@ -6,6 +6,8 @@
 
 #include "latch/look_private.h"
 
+#define PERIODS_LATE 4
+
 /* No lock of ours: it is not watched by itself. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t told_to_stop;
@@ -13,7 +15,9 @@ static bool runs, stops;
 static pthread_t thread;
 static struct latch_watchdog limits;
 
-static struct latch_look looks[2]; /* this one and the one before: the thread's own */
+/* The thread's own. */
+static struct latch_look looks[2]; /* this one and the one before */
+static uint64_t awake_ns; /* since when it comes when it is to: what was before counts for nobody */
 static _Atomic uint64_t stalls;
 
 uint64_t latch_stalls(void) {
@@ -59,13 +63,19 @@ static void end_report(void) {
         funlockfile(stderr);
 }
 
-static void judge_hold(const struct latch_look_thread *t, struct latch_look_hold *h, uint64_t now) {
-        uint64_t since = h->since_ns ? h->since_ns : h->seen_ns;
+static uint64_t lasts(uint64_t since_ns, uint64_t now) {
+        if (since_ns < awake_ns)
+                since_ns = awake_ns;
+        return now > since_ns ? now - since_ns : 0;
+}
 
-        if (limits.hold_ns == 0 || h->told || now < since || now - since < limits.hold_ns)
+static void judge_hold(const struct latch_look_thread *t, struct latch_look_hold *h, uint64_t now) {
+        uint64_t ns = lasts(h->since_ns ? h->since_ns : h->seen_ns, now);
+
+        if (limits.hold_ns == 0 || h->told || ns < limits.hold_ns)
                 return;
         h->told = true;
-        begin_report("a lock is held for too long", now - since, t);
+        begin_report("a lock is held for too long", ns, t);
         fprintf(stderr, "  %-10s %s%s at %p\n", "class", latch_class_name(h->class),
                 h->shared ? " (read)" : "", h->lock);
         latch_print_site("taken at", h->site);
@@ -73,11 +83,12 @@ static void judge_hold(const struct latch_look_thread *t, struct latch_look_hold
 }
 
 static void judge_wait(const struct latch_look *look, struct latch_look_thread *t, uint64_t now) {
-        if (limits.wait_ns == 0 || t->told || now < t->waits_since_ns ||
-            now - t->waits_since_ns < limits.wait_ns || !latch_look_waits(t))
+        uint64_t ns = lasts(t->waits_since_ns, now);
+
+        if (limits.wait_ns == 0 || t->told || ns < limits.wait_ns || !latch_look_waits(t))
                 return;
         t->told = true;
-        begin_report("a lock is waited for too long", now - t->waits_since_ns, t);
+        begin_report("a lock is waited for too long", ns, t);
         latch_print_site("at", t->waits_at);
         latch_look_print_to(stderr, look, now);
         end_report();
@@ -106,9 +117,7 @@ static void judge_circle(struct latch_look *look, const struct latch_look *befor
         latch_report_about(LATCH_DEADLOCK, NULL, NULL, print_look, look);
 }
 
-static void judge(struct latch_look *look, const struct latch_look *before) {
-        uint64_t now = latch_now_ns();
-
+static void judge(struct latch_look *look, const struct latch_look *before, uint64_t now) {
         for (unsigned i = 0; i < look->count; i++) {
                 struct latch_look_thread *t = &look->of[i];
                 const struct latch_look_thread *b = seen_before(before, t);
@@ -140,14 +149,20 @@ static bool rest(uint64_t until_ns) {
 }
 
 static void *watch(void *unused) {
+        uint64_t last = awake_ns = latch_now_ns();
         unsigned turn = 0;
 
         (void)unused;
         (void)pthread_setname_np(pthread_self(), "latch-watch");
         looks[0].count = looks[1].count = 0;
-        while (rest(latch_now_ns() + limits.period_ns)) {
+        while (rest(last + limits.period_ns)) {
+                uint64_t now = latch_now_ns();
+
+                if (now - last > PERIODS_LATE * limits.period_ns)
+                        awake_ns = now; /* the process was stopped, or the machine slept */
+                last = now;
                 latch_look(&looks[turn]);
-                judge(&looks[turn], &looks[!turn]);
+                judge(&looks[turn], &looks[!turn], now);
                 turn = !turn;
         }
         return NULL;

@@ -22,14 +22,17 @@
 #include "latch/level.h"
 #include "latch/orders.h"
 #include "latch/thread.h"
+#include "latch/watchdog.h"
 #include "main/control.h"
 #include "main/host.h"
 #include "main/reload.h"
 #include "main/server.h"
 #include "people/people.h"
 
-#define EXIT_CONFIG 78          /* EX_CONFIG of sysexits(3head) */
-#define LARGE_BYTES (256 << 10) /* memory from here on goes back to the system when it is freed */
+#define EXIT_CONFIG 78 /* EX_CONFIG of sysexits(3head) */
+#define MS_NS       UINT64_C(1000000)
+#define LOOK_NS     (500 * MS_NS) /* between two looks at who holds and who waits, at most */
+#define LARGE_BYTES (256 << 10)   /* memory from here on goes back to the system when it is freed */
 #define KEPT_BYTES                                                                                 \
         (1 << 20) /* free at an arena's end: sockets come and go without asking for it anew */
 
@@ -146,6 +149,16 @@ static int announce(struct latchd *d, const char *address) {
 
 /* ---- starting ---- */
 
+static int watch_locks(const struct config *c) {
+        uint64_t slow_ns = c->lock_slow_ms * MS_NS;
+
+        return latch_watchdog_start(&(struct latch_watchdog){
+                .hold_ns = slow_ns,
+                .wait_ns = slow_ns,
+                .period_ns = slow_ns && slow_ns / 4 < LOOK_NS ? slow_ns / 4 : LOOK_NS,
+        });
+}
+
 static int start(struct latchd *d) {
         const struct server_deps deps = {
                 .config = d->config,
@@ -157,6 +170,9 @@ static int start(struct latchd *d) {
         int r = block_signals(&d->signals);
         if (r < 0)
                 return refuse(r, NULL, "signals");
+        r = watch_locks(d->config);
+        if (r < 0)
+                return refuse(r, NULL, "watch of locks");
         r = server_open(&deps, &d->server, &words);
         if (r < 0)
                 return refuse(r, words, d->config->data);
@@ -250,6 +266,7 @@ static void end(struct latchd *d) {
         host_done(&d->host);
         control_free(d->control);
         fd_close(d->signals);
+        latch_watchdog_stop();
         log_event(LOG_INFO, "server.ended", LOG_I("status", d->status));
         if (closed)
                 return;
