@@ -3,7 +3,7 @@
  * Reported are an allocation under a class that the table declares LATCH_NO_MALLOC, and memory that is freed with a lock
  * in it that is held, or was not destroyed. It is watched from a program's first lock on: by itself where the program
  * is built with the address or the thread sanitizer, and in any other that is started with LD_PRELOAD=liblatch-malloc.so,
- * whichever way it links liblatch. Of a block its first MiB is looked through.
+ * whichever way it links liblatch. Of a block its first 64 KiB is looked through.
  *
  * Threads: any.
  */

@@ -10,7 +10,7 @@
 #include "latch/latch_private.h"
 
 #define UNSANITIZED_ __attribute__((no_sanitize("address", "thread", "undefined")))
-#define LOOKED_AT    ((size_t)1 << 20)
+#define LOOKED_AT    ((size_t)64 << 10) /* of a block: what embeds locks is no larger */
 
 /* A report allocates. */
 static _Thread_local bool inside;

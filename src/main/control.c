@@ -93,6 +93,7 @@ static const struct {
         {"locks", control_locks},
         {"locks.trace", control_locks_trace},
         {"locks.level", control_locks_level},
+        {"locks.waits", control_locks_waits},
         {"reload", control_reload},
         {"audit.flush", audit_flushed},
         {"stop", stop},

@@ -1,14 +1,20 @@
 /* What latchctl asks about locks. The contract is in main/control_private.h. */
 #include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "api/locks.h"
+#include "base/fd.h"
 #include "latch/level.h"
 #include "latch/trace.h"
+#include "latch/watchdog.h"
 #include "main/control_private.h"
 #include "store/datadir.h"
 
 /* Of what one answer may have: an event is less than half a KiB. */
 #define EVENTS_BYTES (DATADIR_MESSAGE_MAX - 1024)
+#define WAITS_BYTES  (DATADIR_MESSAGE_MAX / 2) /* a line's end takes two bytes there */
 
 static json_t *with_ok(json_t *answer) {
         if (answer && json_object_set_new(answer, "ok", json_true()) < 0)
@@ -42,6 +48,25 @@ json_t *control_locks_level(struct control *c, const json_t *m) {
         json_t *unwritten = control_note(c, "admin.settings", words, 0);
         return unwritten ? unwritten
                          : json_pack("{s:b, s:i, s:i}", "ok", 1, "was", (int)was, "is", level);
+}
+
+/* ---- who waits for whom ---- */
+
+/* What there is no room for is left out: the answer says so by `whole`. */
+json_t *control_locks_waits(struct control *c, const json_t *m) {
+        char words[WAITS_BYTES];
+        _cleanup_(fd_closep) int fd = memfd_create("locks.waits", MFD_CLOEXEC);
+        struct stat st;
+
+        (void)c;
+        (void)m;
+        if (fd < 0 || latch_dump(fd) < 0 || fstat(fd, &st) < 0)
+                return NULL;
+        ssize_t n = pread(fd, words, sizeof words, 0);
+        if (n < 0)
+                return NULL;
+        return json_pack("{s:b, s:s%, s:b}", "ok", 1, "text", words, (size_t)n, "whole",
+                         st.st_size <= (off_t)sizeof words);
 }
 
 /* ---- the trace ---- */

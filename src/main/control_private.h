@@ -49,7 +49,7 @@ json_t *control_note(struct control *c, const char *what, const char *object, in
 control_handler control_reload;
 
 /* control_locks.c */
-control_handler control_locks, control_locks_level, control_locks_trace;
+control_handler control_locks, control_locks_level, control_locks_trace, control_locks_waits;
 
 /* control_courses.c */
 control_handler control_course_add, control_course_teacher;

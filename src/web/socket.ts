@@ -117,7 +117,7 @@ export class Socket {
                                 text: JSON.stringify({ jsonrpc: '2.0', id, method, params }),
                                 timer: undefined,
                         };
-                        if (!this.greeted && !w.again)
+                        if (!this.isOpen() && !w.again)
                                 return reject(new RpcError('disconnected', 'not connected'));
                         if (options.timeout_ms)
                                 w.timer = window.setTimeout(() => this.late(w), options.timeout_ms);
@@ -127,12 +127,12 @@ export class Socket {
         }
 
         notify(method: string, params: object): void {
-                if (this.greeted) this.ws!.send(JSON.stringify({ jsonrpc: '2.0', method, params }));
+                if (this.isOpen()) this.ws!.send(JSON.stringify({ jsonrpc: '2.0', method, params }));
         }
 
         // False: there is no connection; the caller sends again after the next attach.
         sendInput(channel: number, offset: number, payload: Uint8Array): boolean {
-                if (!this.greeted) return false;
+                if (!this.isOpen()) return false;
                 const frame = new Uint8Array(HEADER + payload.length);
                 const view = new DataView(frame.buffer);
                 view.setUint8(0, Kind.input);
@@ -141,6 +141,11 @@ export class Socket {
                 frame.set(payload, HEADER);
                 this.ws!.send(frame);
                 return true;
+        }
+
+        // A socket that the server has closed hears so later: what is sent in between would be lost.
+        private isOpen(): boolean {
+                return this.greeted && this.ws!.readyState === WebSocket.OPEN;
         }
 
         private become(state: SocketState): void {
@@ -253,7 +258,7 @@ export class Socket {
         }
 
         private send(w: Waiting): void {
-                if (w.sent || !this.greeted) return;
+                if (w.sent || !this.isOpen()) return;
                 w.sent = true;
                 this.ws!.send(w.text);
         }

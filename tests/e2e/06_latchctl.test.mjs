@@ -31,6 +31,9 @@ async function locks(s, client) {
   const events = (await ok('--trace', '--json')).trim().split('\n').map((line) => JSON.parse(line));
   assert.ok(events.some((e) => e.class === 'session' && e.step === 'take' && /^src\/session\//.test(e.place)));
   assert.match(await ok('--trace'), /^\S+ \d+ \d+ (take|drop|wait|cond_wait)/m);
+  assert.match(await ok('--waits'), /^ {2}threads +\d+, of which \d+ hold or wait for a lock\n/);
+  const both = await ctl(s, ['locks', '--waits', '--trace']);
+  assert.match(both.stderr, /--level, --trace, --waits: one of them/);
   const bad = await ctl(s, ['locks', '--level', '3']);
   assert.equal(bad.code, 1);
   assert.match(bad.stderr, /--level 3: allowed is 0, 1 or 2/);

@@ -127,12 +127,18 @@ static void test_who_will_not_wait_does_not_get_it(void **state) {
 
 /* ---- both of two ---- */
 
+static void hold_both(void) {
+        LATCH_GUARD_BOTH(twin, &twins[1], &twins[0]);
+        assert_true(latch_holds_mutex(&twins[0]) && latch_holds_mutex(&twins[1]));
+}
+
 static void test_both_of_two_whatever_the_order(void **state) {
         (void)state;
         LATCH_WITH_BOTH(twin, &twins[1], &twins[0])
         assert_true(latch_holds_mutex(&twins[0]) && latch_holds_mutex(&twins[1]));
         LATCH_WITH_BOTH(twin, &twins[0], &twins[1])
         assert_true(latch_holds_mutex(&twins[0]) && latch_holds_mutex(&twins[1]));
+        hold_both();
         LATCH_WITH_BOTH(twin, &twins[1], &twins[1])
         assert_true(latch_holds_mutex(&twins[1]) && !latch_holds_mutex(&twins[0]));
         assert_false(latch_holds_mutex(&twins[0]) || latch_holds_mutex(&twins[1]));

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,6 +21,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "latch/level.h"
+#include "latch/lock.h"
 #include "latch/rcu.h"
 #include "latch/thread.h"
 #include "main/control.h"
@@ -319,6 +321,37 @@ static void test_locks_are_counted_and_traced(void **state) {
         assert_int_equal(latch_set_level(1), 0);
 }
 
+static struct latch_mutex held;
+static pthread_barrier_t step;
+static void *hold_it(void *arg) {
+        latch_thread_begin("holder");
+        LATCH_WITH(quota, &held) {
+                pthread_barrier_wait(&step);
+                pthread_barrier_wait(&step);
+        }
+        latch_thread_end();
+        return arg;
+}
+
+static void test_who_holds_is_told(void **state) {
+        pthread_t t;
+
+        (void)state;
+        latch_mutex_init(&held, LATCH_CLASS_quota);
+        assert_int_equal(pthread_barrier_init(&step, NULL, 2), 0);
+        assert_int_equal(pthread_create(&t, NULL, hold_it, NULL), 0);
+        pthread_barrier_wait(&step);
+        json_t *reply = ask("{\"command\":\"locks.waits\"}");
+        const char *text = json_string_value(json_object_get(reply, "text"));
+        assert_non_null(strstr(text, "  thread     holder (tid "));
+        assert_non_null(strstr(text, "    holds    quota at 0x"));
+        assert_true(json_is_true(json_object_get(reply, "whole")));
+        json_decref(reply);
+        pthread_barrier_wait(&step);
+        assert_int_equal(pthread_join(t, NULL), 0);
+        latch_mutex_done(&held);
+}
+
 static void test_the_silent_keep_nobody_out(void **state) {
         int silent[40];
 
@@ -433,6 +466,7 @@ int main(void) {
                 TEST(test_a_reload_is_answered_with_what_changed),
                 TEST(test_the_level_of_locks_is_switched_and_said),
                 TEST(test_locks_are_counted_and_traced),
+                TEST(test_who_holds_is_told),
                 TEST(test_the_silent_keep_nobody_out),
                 TEST(test_a_message_too_long_ends_the_connection),
                 TEST(test_only_root_and_ourselves_are_heard),

@@ -35,6 +35,7 @@ enum option {
         OPTION_VIEWER,
         OPTION_LEVEL,
         OPTION_TRACE,
+        OPTION_WAITS,
         OPTION_COUNT
 };
 #define OPTION_BIT(o) (1u << (o))

@@ -203,11 +203,32 @@ static int trace(const struct command *c, const struct config *config, char **re
         return r;
 }
 
+/* ---- who waits for whom ---- */
+
+static int waits(const struct command *c, const struct config *config, char **ret_error) {
+        json_auto_t *reply = NULL;
+        int r = command_request(config, json_pack("{s:s}", "command", "locks.waits"),
+                                COMMAND_ANSWER_MS, &reply, ret_error);
+
+        if (r < 0)
+                return r;
+        json_object_del(reply, "ok");
+        if (c->option[OPTION_JSON])
+                return print_json(reply);
+        if (fputs(text(reply, "text"), stdout) < 0)
+                return -EIO;
+        if (!json_is_true(json_object_get(reply, "whole")))
+                fputs("latchctl: there is more than one answer has room for\n", stderr);
+        return 0;
+}
+
 int locks_ask(const struct command *c, const struct config *config, char **ret_error) {
-        if (c->option[OPTION_LEVEL] && c->option[OPTION_TRACE])
-                return COMPLAIN(ret_error, -ECANCELED, "--level and --trace: one of them");
+        if (!!c->option[OPTION_LEVEL] + !!c->option[OPTION_TRACE] + !!c->option[OPTION_WAITS] > 1)
+                return COMPLAIN(ret_error, -ECANCELED, "--level, --trace, --waits: one of them");
         if (c->option[OPTION_LEVEL])
                 return level(c, config, ret_error);
+        if (c->option[OPTION_WAITS])
+                return waits(c, config, ret_error);
         return c->option[OPTION_TRACE] ? trace(c, config, ret_error)
                                        : figures(c, config, ret_error);
 }

@@ -46,6 +46,7 @@ static const struct {
                                .allowed = "^A to ^Z, ^\\, ^], ^^, ^_ or none"},
         [OPTION_VIEWER] = {.name = "--viewer", .flag = true},
         [OPTION_TRACE] = {.name = "--trace", .flag = true},
+        [OPTION_WAITS] = {.name = "--waits", .flag = true},
         [OPTION_LEVEL] = {.name = "--level", .valid = is_level, .allowed = "0, 1 or 2"},
         [OPTION_ENTER] = {.name = "--enter", .flag = true},
         [OPTION_END_SESSIONS] = {.name = "--end-sessions", .flag = true},

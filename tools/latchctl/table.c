@@ -119,8 +119,9 @@ static const struct command_row rows[] = {
          .makes_data = true},
         {.words = "locks",
          .args = "",
-         .options = OPTION_BIT(OPTION_LEVEL) | OPTION_BIT(OPTION_TRACE) | OPTION_BIT(OPTION_JSON),
-         .usage = "[--level 0|1|2 | --trace] [--json]",
+         .options = OPTION_BIT(OPTION_LEVEL) | OPTION_BIT(OPTION_TRACE) | OPTION_BIT(OPTION_WAITS) |
+                    OPTION_BIT(OPTION_JSON),
+         .usage = "[--level 0|1|2 | --trace | --waits] [--json]",
          .ask = locks_ask},
         {.words = "reload", .args = "", .usage = "", .ask = reload_ask},
         {.words = "stop",
