@@ -279,8 +279,9 @@ static void pour(struct pump *p, struct sock *c, uint64_t now_ns) {
                 }
                 gather(p, c, &g);
                 collect(c);
+                /* Queued meanwhile: nothing follows a close frame. */
                 if (c->out && c->out_last->close)
-                        p->iov_n = 0; /* it was queued meanwhile, and nothing follows a close frame */
+                        p->iov_n = 0;
                 if (!c->out && !p->iov_n) {
                         settle_raw(p, c); /* the exit alone */
                         return;

@@ -84,10 +84,11 @@ static __attribute__((noinline)) bool take_anyhow(struct latch_head *h,
 
 /* Plain, at level 2. */
 LATCH_INLINE_ bool take_traced(struct latch_thread *t, struct latch_head *h,
-                               const struct latch_site *site, enum latch_kind kind) {
+                               const struct latch_site *site, enum latch_class class,
+                               enum latch_kind kind) {
         if (LATCH_UNLIKELY_(latch_looks_taken_(h, kind)))
                 return take_anyhow(h, site, kind);
-        (void)latch_push_(t, h, site, h->class, LATCH_HELD_TRACED_ | flags_of(kind));
+        (void)latch_push_(t, h, site, class, LATCH_HELD_TRACED_ | flags_of(kind));
         if (LATCH_UNLIKELY_(!latch_is_had_at_once_(h, kind)))
                 return latch_take_late_(h, site, kind);
         if (kind != LATCH_READ)
@@ -113,10 +114,10 @@ bool latch_take_long_(struct latch_head *h, const struct latch_site *site, enum 
                 return take_anyhow(h, site, kind);
         }
         if (LATCH_LIKELY_(kind == LATCH_MUTEX))
-                return take_traced(t, h, site, LATCH_MUTEX);
+                return take_traced(t, h, site, class, LATCH_MUTEX);
         if (kind == LATCH_READ)
-                return take_traced(t, h, site, LATCH_READ);
-        return take_traced(t, h, site, LATCH_WRITE);
+                return take_traced(t, h, site, class, LATCH_READ);
+        return take_traced(t, h, site, class, LATCH_WRITE);
 }
 
 __attribute__((noinline, cold)) bool latch_take_late_(struct latch_head *h,
