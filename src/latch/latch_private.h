@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "latch/lock.h"
-#include "latch/thread.h"
+#include "latch/thread.h" /* IWYU pragma: export */
 
 /* ---- reports ---- */
 

@@ -2,7 +2,6 @@
  * session/viewer.h. */
 #include "session/viewer.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"

@@ -10,10 +10,8 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "base/macros.h"
 #include "latch/figures.h"
 #include "latch/lock.h"
-#include "latch/thread.h"
 
 #define MS UINT64_C(1000000)
 

@@ -78,7 +78,7 @@ static void *try_all(void *arg) {
         return NULL;
 }
 
-static void test_off_excludes_all_the_same(void **state) {
+static void test_off_excludes_all_the_same(void **state) LATCH_UNCHECKED_ {
         unsigned had = 0;
         pthread_t t;
 

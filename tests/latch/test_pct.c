@@ -24,6 +24,7 @@
 
 /* Two threads, a step before each of two takes and behind each of two releases: 1/(n*k^(d-1)) is 1/16 a seed. */
 #define THREADS 2
+#define TRIES   5
 #define STEPS   (THREADS * 4)
 #define DEPTH   2
 #define RUNS    (THREADS * STEPS) /* so one is to be expected; the seeds are the same each time */
@@ -104,7 +105,7 @@ static bool run(const char *pct, char *said, size_t size) {
         pid_t pid = fork();
         assert_true(pid >= 0);
         if (pid == 0) {
-                alarm(pct ? DEADLINE_S : 1);
+                alarm(pct ? DEADLINE_S : 5);
                 dup2(fds[1], STDERR_FILENO);
                 fd_close(fds[0]);
                 latch_set_policy(LATCH_POLICY_COUNT); /* the inversion is there, and only counted */
@@ -126,6 +127,14 @@ static bool run(const char *pct, char *said, size_t size) {
         return WIFSIGNALED(status);
 }
 
+/* A thread that the machine gave no time for its patience's whole length has another order: such a run says nothing. */
+static bool meets(const char *pct, char *said, size_t size) {
+        for (int i = 0; i < TRIES; i++)
+                if (run(pct, said, size) || !strstr(said, "came to no step"))
+                        break;
+        return strstr(said, "a deadlock, again by") != NULL;
+}
+
 static void test_a_predicted_deadlock_becomes_a_real_one(void **state) {
         unsigned met = 0, without = 0;
         char pct[64], said[2048], again[2048];
@@ -134,7 +143,7 @@ static void test_a_predicted_deadlock_becomes_a_real_one(void **state) {
         for (unsigned seed = 1; seed <= RUNS && met < ENOUGH; seed++) {
                 (void)snprintf(pct, sizeof pct, "%u,%d,%d", seed, STEPS, DEPTH);
                 without += run(NULL, said, sizeof said);
-                if (!run(pct, said, sizeof said) || met++ > 0)
+                if (!meets(pct, said, sizeof said) || met++ > 0)
                         continue;
                 assert_non_null(strstr(said, pct)); /* how to meet it again */
                 assert_non_null(strstr(said, "left       waits at "));
@@ -142,7 +151,7 @@ static void test_a_predicted_deadlock_becomes_a_real_one(void **state) {
                 assert_non_null(strstr(said, "(the_other_way) for outer at 0x"));
                 assert_non_null(strstr(said, ", which left has\n"));
                 for (int i = 0; i < 3; i++)
-                        assert_true(run(pct, again, sizeof again));
+                        assert_true(meets(pct, again, sizeof again));
         }
         print_message("%u of %d seeds met it, %u of as many runs without\n", met, RUNS, without);
         assert_true(met > 0 && without < met);
