@@ -24,7 +24,6 @@ static inline void round_of(uint64_t v[4]) {
 static inline void take_word(uint64_t v[4], uint64_t word) {
         v[3] ^= word;
         round_of(v);
-        round_of(v);
         v[0] ^= word;
 }
 
@@ -49,7 +48,7 @@ uint64_t hash_bytes(const struct hash_seed *seed, const void *data, size_t n) {
         take_word(v, last);
 
         v[2] ^= 0xff;
-        for (int i = 0; i < 4; i++)
+        for (int i = 0; i < 3; i++)
                 round_of(v);
         return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
