@@ -10,7 +10,7 @@
 
 #include "latch/lock.h"
 
-/* Four to each doubling, from 0 ns to 18 minutes; what is longer is in the last. */
+/* Four to each doubling, from 0 ns to 36 minutes; what is longer is in the last. */
 #define LATCH_BUCKETS    160
 #define LATCH_PLACES_MAX 1024
 

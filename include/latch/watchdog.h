@@ -27,7 +27,7 @@ void latch_watchdog_stop(void); /* returns once it has; no harm if there is none
 /* How many holds and waits it has reported. */
 uint64_t latch_stalls(void);
 
-/* Writes who holds what since when, who waits for what and for whom, and each circle. 0, or -errno of write(2). */
+/* Writes who holds what since when, who waits for what and for whom, and a circle, if there is one. 0, or -errno of write(2). */
 int latch_dump(int fd);
 
 #pragma GCC visibility pop

@@ -89,14 +89,14 @@ static unsigned takes_to_stand_for(uint64_t taken) {
         return taken < 16 ? 1 : taken < 1024 ? 16 : taken < 65536 ? 256 : 1024;
 }
 
-void latch_time_hold(struct latch_thread *t, struct latch_held *held) {
-        enum latch_class class = latch_held_class(held);
+void latch_time_next_hold(struct latch_thread *t, enum latch_class class) {
+        struct latch_held *held = LATCH_GET_(t->top) + 1;
         uint64_t taken = LATCH_GET_(t->taken[class]);
 
         held->weight = takes_to_stand_for(taken);
-        LATCH_SET_(t->taken[class], taken + held->weight);
-        LATCH_SET_(t->untimed[class], (uint16_t)(held->weight - 1));
         LATCH_SET_(held->since_ns, latch_now_ns());
+        LATCH_SET_(t->taken[class], taken + held->weight);
+        LATCH_SET_(t->untimed[class], (uint16_t)held->weight); /* one of which is to be pushed */
 }
 
 void latch_note_hold(const struct latch_held *held, uint64_t now_ns) {

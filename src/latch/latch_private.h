@@ -166,7 +166,7 @@ const struct latch_witness *latch_witness_of(enum latch_class taken, enum latch_
 /* ---- figures and trace ---- */
 
 /* This take is timed. */
-void latch_time_hold(struct latch_thread *t, struct latch_held *held);
+void latch_time_next_hold(struct latch_thread *t, enum latch_class class);
 void latch_note_hold(const struct latch_held *held, uint64_t now_ns);
 void latch_note_wait(enum latch_class class, const struct latch_site *site, uint64_t ns);
 /* Of one that ends. */

@@ -23,7 +23,7 @@ static void copy_holds(const struct latch_thread *t, struct latch_look_thread *t
 
 static void copy_thread(struct latch_thread *t, void *arg) {
         struct latch_look *look = arg;
-        enum latch_waiting waits = LATCH_GET_(t->waits);
+        enum latch_waiting waits = atomic_load_explicit(&t->waits, memory_order_acquire);
         struct latch_look_thread *to = &look->of[look->count];
 
         look->threads++;
@@ -45,6 +45,10 @@ static void copy_thread(struct latch_thread *t, void *arg) {
         };
         memcpy(to->name, t->name, sizeof to->name);
         copy_holds(t, to);
+        /* It may have got what it waited for meanwhile: then it waits no more, for all that is said of it. That it has it
+         * was seen in `top`, which is released behind `waits`. */
+        if (LATCH_GET_(t->waits) != waits || LATCH_GET_(t->waits_since_ns) != to->waits_since_ns)
+                to->waits = LATCH_WAITS_NOT;
 }
 
 void latch_look(struct latch_look *ret) {

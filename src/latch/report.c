@@ -139,6 +139,7 @@ static void print_order(const struct latch_thread *self, const struct latch_head
 static bool is_final(enum latch_violation what) {
         switch (what) {
         case LATCH_UPGRADE:
+        case LATCH_END_WHILE_HEIR:
         case LATCH_DEADLOCK:
         case LATCH_NOT_ALIVE:
         case LATCH_WAIT_WITHOUT:

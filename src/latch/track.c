@@ -55,6 +55,8 @@ bool latch_track_try(struct latch_head *h, const struct latch_site *site, enum l
         if (latch_held_count(self) == 0) {
                 if (latch_level() >= LATCH_LEVEL_TRACE)
                         latch_trace_begin(self);
+                else if (!self->short_to)
+                        latch_open_short_way(self); /* shut for a ring, before level 2 ended */
                 return true;
         }
         held = latch_find_held(self, h);
@@ -168,13 +170,14 @@ void latch_push_any(struct latch_head *h, const struct latch_site *site, enum la
         struct latch_thread *t = &latch_self_;
         bool timed = LATCH_GET_(t->untimed[h->class]) == 0;
         bool traced = latch_level() >= LATCH_LEVEL_TRACE && latch_trace_has_ring(t);
+
+        if (timed) /* before it is seen: its time belongs to it */
+                latch_time_next_hold(t, h->class);
         struct latch_held *held = latch_push_(t, h, site, h->class,
                                               (kind == LATCH_READ ? LATCH_HELD_SHARED_ : 0) |
                                                       (timed ? LATCH_HELD_TIMED_ : 0) |
                                                       (traced ? LATCH_HELD_TRACED_ : 0));
 
-        if (timed)
-                latch_time_hold(t, held);
         if (kind != LATCH_READ)
                 LATCH_SET_(h->owner, t);
         if (traced) {
@@ -201,7 +204,8 @@ void latch_wait_begin(const void *what, enum latch_class class, const struct lat
         LATCH_SET_(t->waits_class, class);
         LATCH_SET_(t->waits_at, site);
         LATCH_SET_(t->waits_since_ns, now);
-        LATCH_SET_(t->waits, how);
+        /* Who sees that it waits sees for what. */
+        atomic_store_explicit(&t->waits, how, memory_order_release);
         if (t->ring && latch_level() >= LATCH_LEVEL_TRACE)
                 latch_trace_wait(t, what, class, site, how, now);
         if (how != LATCH_WAITS_LOCK && latch_pct_is_on())
@@ -211,7 +215,8 @@ void latch_wait_begin(const void *what, enum latch_class class, const struct lat
 void latch_wait_end(void) {
         struct latch_thread *t = latch_thread_self();
 
-        if (LATCH_GET_(t->waits) != LATCH_WAITS_COND)
+        if (LATCH_GET_(t->waits) != LATCH_WAITS_COND &&
+            LATCH_GET_(t->waits_at)) /* not of level 0 */
                 latch_note_wait(LATCH_GET_(t->waits_class), LATCH_GET_(t->waits_at),
                                 latch_now_ns() - LATCH_GET_(t->waits_since_ns));
         LATCH_SET_(t->waits, LATCH_WAITS_NOT);

@@ -70,7 +70,7 @@ static uint64_t lasts(uint64_t since_ns, uint64_t now) {
 }
 
 static void judge_hold(const struct latch_look_thread *t, struct latch_look_hold *h, uint64_t now) {
-        uint64_t ns = lasts(h->since_ns ? h->since_ns : h->seen_ns, now);
+        uint64_t ns = lasts(h->seen_ns, now);
 
         if (limits.hold_ns == 0 || h->told || ns < limits.hold_ns)
                 return;
