@@ -81,10 +81,9 @@ bool latch_yield_until(struct latch_mutex *m, uint64_t mono_ns, const struct lat
                 unsigned seen = LATCH_GET_(m->handed);
                 latch_must_(pthread_mutex_unlock(&m->mutex));
                 latch_wait_begin(m, m->head.class, site, LATCH_WAITS_HEIR);
-                had = sleep_on(&m->handed, seen, mono_ns);
+                /* And until the heir has let it go: it is taken up at the beginning of its hold. */
+                had = sleep_on(&m->handed, seen, mono_ns) && latch_lock_until(m, mono_ns);
                 latch_wait_end();
-                if (had)
-                        latch_must_(pthread_mutex_lock(&m->mutex));
         }
         return had;
 }

@@ -208,4 +208,5 @@ void latch_wait_end(void);
 
 /* This thread has m's mutex: whether it still has it once an heir, if there is one, has let it go; false: the
  * time came first, and it has it no more. */
+bool latch_lock_until(struct latch_mutex *m, uint64_t mono_ns); /* UINT64_MAX: for ever */
 bool latch_yield_until(struct latch_mutex *m, uint64_t mono_ns, const struct latch_site *site);

@@ -34,6 +34,14 @@ static int lock_until(struct latch_head *h, enum latch_kind kind, const struct t
         __builtin_unreachable();
 }
 
+bool latch_lock_until(struct latch_mutex *m, uint64_t mono_ns) LATCH_UNCHECKED_ {
+        const struct timespec at = latch_timespec(mono_ns);
+
+        if (mono_ns == UINT64_MAX)
+                return latch_had_(pthread_mutex_lock(&m->mutex));
+        return latch_had_(lock_until(&m->head, LATCH_MUTEX, &at));
+}
+
 bool latch_take_try_(struct latch_head *h, const struct latch_site *site, enum latch_kind kind) {
         if (site && !latch_track_try(h, site, kind))
                 return false;

@@ -125,6 +125,47 @@ static void test_who_will_not_wait_does_not_get_it(void **state) {
         else fail();
 }
 
+/* The heir has taken it up and keeps it: who waits until a time waits no longer. */
+static pthread_barrier_t keeps;
+static void *inherit_and_keep(void *arg) {
+        (void)arg;
+        latch_thread_begin("heir");
+        atomic_store(&heir, latch_thread_self());
+        pthread_barrier_wait(&known);
+        LATCH_WITH_HANDED(outer, &lock)
+        pthread_barrier_wait(&keeps);
+        latch_thread_end();
+        return NULL;
+}
+
+static void *ask_for_a_while(void *arg) {
+        (void)arg;
+        LATCH_UNTIL(outer, &lock, clock_mono_ns() + 100000000)
+        note('!');
+        pthread_barrier_wait(&keeps); /* the heir lets go only now */
+        return NULL;
+}
+
+static void test_a_timed_wait_ends_though_the_heir_keeps_it(void **state) {
+        pthread_t t, asks;
+
+        (void)state;
+        assert_int_equal(pthread_barrier_init(&known, NULL, 2), 0);
+        assert_int_equal(pthread_barrier_init(&keeps, NULL, 2), 0);
+        LATCH_WITH(outer, &lock) {
+                turns = 0;
+                memset(order, 0, sizeof order);
+                assert_int_equal(pthread_create(&t, NULL, inherit_and_keep, NULL), 0);
+                pthread_barrier_wait(&known);
+                assert_int_equal(pthread_create(&asks, NULL, ask_for_a_while, NULL), 0);
+                latch_hand_over(&lock, atomic_load(&heir));
+        }
+        assert_int_equal(pthread_join(asks, NULL), 0); /* or it waits for the heir for ever */
+        assert_int_equal(pthread_join(t, NULL), 0);
+        LATCH_WITH(outer, &lock)
+                assert_string_equal(order, "");
+}
+
 /* ---- both of two ---- */
 
 static void hold_both(void) {
@@ -215,6 +256,7 @@ int main(void) {
         const struct CMUnitTest hold[] = {
                 cmocka_unit_test(test_the_heir_comes_first),
                 cmocka_unit_test(test_who_will_not_wait_does_not_get_it),
+                cmocka_unit_test(test_a_timed_wait_ends_though_the_heir_keeps_it),
                 cmocka_unit_test(test_both_of_two_whatever_the_order),
         };
 
