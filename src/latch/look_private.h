@@ -30,7 +30,7 @@ struct latch_look_thread {
         const struct latch_site *waits_at; /* may be NULL */
         enum latch_class waits_class;
         uint64_t waits_since_ns;
-        bool told, in_circle; /* the watchdog's: it has said so */
+        bool told; /* the watchdog's: it has said so */
 };
 
 struct latch_look {

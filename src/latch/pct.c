@@ -37,7 +37,8 @@ atomic_bool latch_pct_on_;
 static _Thread_local struct pct_thread mine;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t moved; /* made at the start, on CLOCK_MONOTONIC */
+static struct latch_cond
+        moved; /* made at the start; pthread's alone: the lock is no lock of ours */
 static struct pct_thread *first;
 static struct latch_pct_figures figures;
 static uint64_t arrivals; /* at steps: whether anybody still moves */
@@ -56,7 +57,7 @@ static void let_go(void) {
 }
 
 static void tell_locked(void) {
-        latch_must_(pthread_cond_broadcast(&moved));
+        latch_cond_broadcast(&moved);
 }
 
 /* ---- what the seed says ---- */
@@ -132,7 +133,7 @@ static bool wait_locked(void) {
         int cancel, r;
 
         latch_must_(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel));
-        r = pthread_cond_timedwait(&moved, &lock, &until);
+        r = pthread_cond_timedwait(&moved.cond, &lock, &until);
         latch_must_(pthread_setcancelstate(cancel, &cancel));
         return latch_had_(r) || arrivals != before;
 }
@@ -294,14 +295,9 @@ void latch_pct_in_child(void) {
 
 /* False: it was started before. */
 static bool start_locked(uint64_t seed, uint64_t steps, unsigned depth) {
-        pthread_condattr_t attr;
-
         if (LATCH_GET_(latch_pct_on_))
                 return false;
-        latch_must_(pthread_condattr_init(&attr));
-        latch_must_(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
-        latch_must_(pthread_cond_init(&moved, &attr));
-        latch_must_(pthread_condattr_destroy(&attr));
+        latch_cond_init(&moved);
         plan.seed = seed;
         plan.steps = steps;
         plan.depth = depth;

@@ -10,7 +10,7 @@
 
 /* No lock of ours: it is not watched by itself. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t told_to_stop;
+static struct latch_cond told_to_stop; /* pthread's alone: the lock is no lock of ours */
 static bool runs, stops;
 static pthread_t thread;
 static struct latch_watchdog limits;
@@ -45,10 +45,8 @@ static void carry_over(struct latch_look_thread *t, const struct latch_look_thre
                 h->seen_ns = b->seen_ns;
                 h->told = b->told;
         }
-        if (t->waits == before->waits && t->waits_since_ns == before->waits_since_ns) {
+        if (t->waits == before->waits && t->waits_since_ns == before->waits_since_ns)
                 t->told = before->told;
-                t->in_circle = before->in_circle;
-        }
 }
 
 static void begin_report(const char *what, uint64_t ns, const struct latch_look_thread *t) {
@@ -98,21 +96,18 @@ static void print_look(const void *look) {
         latch_look_print_to(stderr, look, latch_now_ns());
 }
 
-/* Seen in two looks: one may have caught the threads in between. */
-static void judge_circle(struct latch_look *look, const struct latch_look *before) {
+/* Seen in two looks: one may have caught the threads in between. It is final: nobody is told twice. */
+static void judge_circle(const struct latch_look *look, const struct latch_look *before) {
         unsigned path[LATCH_LOOK_MAX], n = latch_look_circle(look, path);
-        bool told = true;
 
         for (unsigned i = 0; i < n; i++) {
-                struct latch_look_thread *t = &look->of[path[i]];
+                const struct latch_look_thread *t = &look->of[path[i]];
                 const struct latch_look_thread *b = seen_before(before, t);
 
                 if (!b || b->waits_since_ns != t->waits_since_ns)
                         return;
-                told = told && t->in_circle;
-                t->in_circle = true;
         }
-        if (n == 0 || told)
+        if (n == 0)
                 return;
         latch_report_about(LATCH_DEADLOCK, NULL, NULL, print_look, look);
 }
@@ -142,7 +137,7 @@ static bool rest(uint64_t until_ns) {
 
         latch_must_(pthread_mutex_lock(&lock));
         while (!stops && r == 0)
-                r = pthread_cond_timedwait(&told_to_stop, &lock, &until);
+                r = pthread_cond_timedwait(&told_to_stop.cond, &lock, &until);
         bool goes_on = !stops;
         latch_must_(pthread_mutex_unlock(&lock));
         return goes_on;
@@ -169,12 +164,7 @@ static void *watch(void *unused) {
 }
 
 static void make_cond(void) {
-        pthread_condattr_t attr;
-
-        latch_must_(pthread_condattr_init(&attr));
-        latch_must_(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
-        latch_must_(pthread_cond_init(&told_to_stop, &attr));
-        latch_must_(pthread_condattr_destroy(&attr));
+        latch_cond_init(&told_to_stop);
 }
 
 int latch_watchdog_start(const struct latch_watchdog *w) {
@@ -202,7 +192,7 @@ void latch_watchdog_stop(void) {
         bool there = runs;
         stops = true;
         if (there)
-                latch_must_(pthread_cond_signal(&told_to_stop));
+                latch_cond_signal(&told_to_stop);
         latch_must_(pthread_mutex_unlock(&lock));
         if (!there)
                 return;

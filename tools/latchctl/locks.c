@@ -120,14 +120,21 @@ static int print_figures(const json_t *f) {
         return r < 0 ? -EIO : 0;
 }
 
+/* Steals message. *ret is what was answered, without its "ok". */
+static int ask(const struct config *config, json_t *message, json_t **ret, char **ret_error) {
+        int r = command_request(config, message, COMMAND_ANSWER_MS, ret, ret_error);
+
+        if (r == 0)
+                json_object_del(*ret, "ok");
+        return r;
+}
+
 static int figures(const struct command *c, const struct config *config, char **ret_error) {
         json_auto_t *reply = NULL;
-        int r = command_request(config, json_pack("{s:s}", "command", "locks"), COMMAND_ANSWER_MS,
-                                &reply, ret_error);
+        int r = ask(config, json_pack("{s:s}", "command", "locks"), &reply, ret_error);
 
         if (r < 0)
                 return r;
-        json_object_del(reply, "ok");
         return c->option[OPTION_JSON] ? print_json(reply) : print_figures(reply);
 }
 
@@ -136,13 +143,11 @@ static int figures(const struct command *c, const struct config *config, char **
 static int level(const struct command *c, const struct config *config, char **ret_error) {
         json_auto_t *reply = NULL;
         int wanted = c->option[OPTION_LEVEL][0] - '0';
-        int r = command_request(config,
-                                json_pack("{s:s, s:i}", "command", "locks.level", "level", wanted),
-                                COMMAND_ANSWER_MS, &reply, ret_error);
+        int r = ask(config, json_pack("{s:s, s:i}", "command", "locks.level", "level", wanted),
+                    &reply, ret_error);
 
         if (r < 0)
                 return r;
-        json_object_del(reply, "ok");
         if (c->option[OPTION_JSON])
                 return print_json(reply);
         return printf("lock level %d (it was %d)\n", (int)number(reply, "is"),
@@ -207,12 +212,10 @@ static int trace(const struct command *c, const struct config *config, char **re
 
 static int waits(const struct command *c, const struct config *config, char **ret_error) {
         json_auto_t *reply = NULL;
-        int r = command_request(config, json_pack("{s:s}", "command", "locks.waits"),
-                                COMMAND_ANSWER_MS, &reply, ret_error);
+        int r = ask(config, json_pack("{s:s}", "command", "locks.waits"), &reply, ret_error);
 
         if (r < 0)
                 return r;
-        json_object_del(reply, "ok");
         if (c->option[OPTION_JSON])
                 return print_json(reply);
         if (fputs(text(reply, "text"), stdout) < 0)
