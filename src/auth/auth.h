@@ -33,6 +33,7 @@ struct account {
         struct pool_turn turn;   /* the pool's */
         atomic_uint sockets;     /* open ones */
         atomic_uint http;        /* requests under way over HTTP; front's */
+        atomic_uint lingering;   /* those that were answered and may not have read it yet; front's */
         atomic_uint sessions;    /* living ones */
         atomic_uint watches;     /* of folders, on all its sockets */
         atomic_uint searches;    /* under way */

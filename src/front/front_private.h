@@ -39,6 +39,7 @@ struct front {
         atomic_uint requests;  /* under way, of http_threads; beginnings of sockets are none */
         atomic_uint strangers; /* of those, with a body and of nobody who is known */
         atomic_uint crowd;     /* one too many, being told so */
+        atomic_uint lingering; /* strangers that were answered and may not have read it yet */
         struct counters counters;
         _Atomic uint64_t numbers; /* requests and sockets: req=, socket= */
         atomic_uint stop_code;    /* what sockets are told */

@@ -75,7 +75,8 @@ _must_use_ int http_body_stream(struct request *r, uint64_t limit, http_take *ta
 /* A JSON object of a small body. NULL: it was answered. */
 _must_use_ json_t *http_body_json(struct request *r, size_t limit);
 
-/* So that a refusal arrives though its body was not read: waits for the client's end, at most 2 s. */
+/* So that a refusal arrives though its body was not read: waits for the client's end, at most 2 s. A quarter
+ * of the threads for requests waits so for one user, and for strangers together; one more is not waited for. */
 void http_linger(struct request *r);
 
 const char *http_header(const struct request *r, const char *name);

@@ -213,8 +213,14 @@ static bool more_comes(const struct request *r, int fd) {
 }
 
 void http_linger(struct request *r) {
+        struct front *f = r->front;
         const struct guest *g = guest_of(r->conn);
+        atomic_uint *lingering = r->identity ? &r->identity->account->lingering : &f->lingering;
 
-        if (g && more_comes(r, g->fd) && shutdown(g->fd, SHUT_WR) == 0)
-                peer_drain(g->fd, LINGER_MS, &r->front->stopping);
+        if (!g || !more_comes(r, g->fd) ||
+            !front_take(lingering, MAX(f->deps.config->http_threads / 4, 1u)))
+                return;
+        if (shutdown(g->fd, SHUT_WR) == 0)
+                peer_drain(g->fd, LINGER_MS, &f->stopping);
+        atomic_fetch_sub(lingering, 1);
 }

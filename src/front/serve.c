@@ -283,14 +283,15 @@ static bool handle(struct request *r) {
         return false;
 }
 
-/* No second request on this connection, and civetweb does not drain what it has not read. */
+/* No second request on this connection, and civetweb does not drain what it has not read. The share is given
+ * back before the client can see the end: who asks one thing after the other has never more than one. */
 static int finish(struct request *r, bool linger) {
+        if (r->share)
+                atomic_fetch_sub(r->share, 1);
         serve_log(r);
         mg_disable_connection_keep_alive(r->conn);
         if (linger)
                 http_linger(r);
-        if (r->share)
-                atomic_fetch_sub(r->share, 1);
         identity_unref(r->identity);
         return r->status ? r->status : 500;
 }

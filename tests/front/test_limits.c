@@ -169,6 +169,36 @@ static void test_nobody_has_all_the_threads(void **state) {
         server_stop(&s);
 }
 
+/* Who was answered and does not hang up is waited for, by few threads, and may ask other things meanwhile. */
+static void test_who_lingers_may_ask_on(void **state) {
+        char token[TOKEN_TEXT_MAX], other[TOKEN_TEXT_MAX], head[400], me[200], c;
+        int open[12];
+
+        (void)state;
+        server_start(&s);
+        sign_in_two(token, other);
+        snprintf(me, sizeof me, "GET /api/me HTTP/1.1\r\nAuthorization: Bearer %s\r\n", token);
+        for (size_t i = 0; i < ELEMENTS(open); i++) {
+                bool known = i % 2 == 0;
+
+                open[i] = client_open(&s);
+                snprintf(head, sizeof head,
+                         "PUT /api/files/../x HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"
+                         "Content-Length: 100\r\n\r\n",
+                         s.address, known ? token : "none");
+                client_send(open[i], head, strlen(head));
+                client_read_exactly(open[i], &c, 1);
+                assert_int_equal(status_of(&s, me), 200);
+        }
+        wait_for(atomic_load(&s.front->requests) == 2);
+        assert_int_equal(atomic_load(&s.front->lingering), 1);
+        for (size_t i = 0; i < ELEMENTS(open); i++)
+                close(open[i]);
+        wait_for(atomic_load(&s.front->requests) == 0);
+        assert_int_equal(atomic_load(&s.front->lingering), 0);
+        server_stop(&s);
+}
+
 static void test_sockets_leave_requests_their_threads(void **state) {
         int open[6];
         int fd;
@@ -227,6 +257,7 @@ int main(void) {
                 cmocka_unit_test(test_one_address_s_requests_are_counted_before_sign_in),
                 cmocka_unit_test(test_one_request_too_many_hears_so_at_once),
                 cmocka_unit_test(test_nobody_has_all_the_threads),
+                cmocka_unit_test(test_who_lingers_may_ask_on),
                 cmocka_unit_test(test_sockets_leave_requests_their_threads),
                 cmocka_unit_test(test_a_crowd_that_does_not_go_away),
         };
