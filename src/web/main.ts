@@ -2,10 +2,11 @@
 
 import { HttpError, logout, me, type User } from './api';
 import { clientKey } from './client_key';
-import { ask, menu, toast } from './dialog';
+import { ask, menu, toast, type MenuItem } from './dialog';
 import { h, icon, iconButton, mark } from './dom';
 import { Editor, emptyEditor } from './editor';
 import { Files } from './files';
+import { Locks } from './locks';
 import { Runner, type Listed } from './runner';
 import { maybeSignedIn, rememberSignedIn, signIn, signInByLink, takeLink } from './signin';
 import { Socket, type SocketState } from './socket';
@@ -28,6 +29,7 @@ class App {
         private readonly where = h('p', { class: 'where' });
         private readonly link = h('p', { class: 'link', role: 'status' });
         private linkTimer: number | undefined;
+        private readonly role = h('span', { class: 'account-role' });
         private readonly body = h('main', { class: 'body' });
         private leaving = false;
         private whyOut = ''; // in words, once the server has told it
@@ -108,40 +110,17 @@ class App {
                 const draw = (dark: boolean) => theme.replaceChildren(icon(dark ? 'sun' : 'moon'));
                 draw(isDark());
                 onThemeChange(draw);
+                this.role.textContent = this.user.role;
                 const account = h(
                         'button',
                         {
                                 type: 'button',
                                 class: 'account',
                                 'aria-haspopup': 'menu',
-                                onclick: () => {
-                                        const box = account.getBoundingClientRect();
-                                        menu(
-                                                box.right - 180,
-                                                box.bottom + 4,
-                                                [
-                                                        {
-                                                                label: `Sign out ${this.user.name}`,
-                                                                run: () => void this.leave(),
-                                                        },
-                                                        ...(this.user.role === 'student'
-                                                                ? []
-                                                                : [
-                                                                          {
-                                                                                  label: 'Watch a session…',
-                                                                                  run: () =>
-                                                                                          void this.pickWatched(
-                                                                                                  account,
-                                                                                          ),
-                                                                          },
-                                                                  ]),
-                                                ],
-                                                account,
-                                        );
-                                },
+                                onclick: () => this.accountMenu(account),
                         },
                         h('span', { class: 'account-name' }, this.user.name),
-                        h('span', { class: 'account-role' }, this.user.role),
+                        this.role,
                 );
                 const sidebar = iconButton('panel', 'Show or hide the files', () =>
                         this.body.classList.toggle('no-sidebar'),
@@ -211,6 +190,22 @@ class App {
                 this.draw();
         }
 
+        // What the server refuses to a role is not offered to it.
+        private accountMenu(account: HTMLElement): void {
+                const box = account.getBoundingClientRect();
+                const items: MenuItem[] = [
+                        { label: `Sign out ${this.user.name}`, run: () => void this.leave() },
+                ];
+                if (this.user.role !== 'student')
+                        items.push({
+                                label: 'Watch a session…',
+                                run: () => void this.pickWatched(account),
+                        });
+                if (this.user.role === 'admin')
+                        items.push({ label: 'Locks…', run: () => new Locks(this.socket).open() });
+                menu(box.right - 180, box.bottom + 4, items, account);
+        }
+
         private listen(): void {
                 this.socket.onstate = (state) => this.connection(state);
                 this.socket.onhello = (hello) => void this.hello(hello.user);
@@ -278,6 +273,8 @@ class App {
                         this.leaving = true;
                         return location.reload();
                 }
+                this.user = user; // its role may be another
+                this.role.textContent = user.role;
                 this.watch.renewed();
                 const resumed = this.runner.resume().catch((e) => toast(wordsOfError(e)));
                 if (!this.begun) {

@@ -44,6 +44,7 @@ export function onThemeChange(listener: (dark: boolean) => void): () => void {
 }
 
 export function startTheme(): void {
+        document.documentElement.style.setProperty('--mono', MONO);
         system.addEventListener('change', apply);
         apply();
 }

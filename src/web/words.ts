@@ -132,6 +132,15 @@ export function duration(ms: number): string {
                 : `${Math.floor(s / 3600)}:${String(Math.floor(s / 60) % 60).padStart(2, '0')}:${rest} h`;
 }
 
+// Three digits and the unit that makes it so, as latchctl has them; "–" for nothing.
+export function brief(ns: number): string {
+        if (!ns) return '–';
+        const units = ['ns', 'µs', 'ms', 's'];
+        let i = 0;
+        for (; ns >= 999.5 && i < units.length - 1; i++) ns /= 1000;
+        return `${ns.toFixed(i === 0 || ns >= 99.95 ? 0 : ns >= 9.995 ? 1 : 2)} ${units[i]}`;
+}
+
 export function bytes(n: number): string {
         if (n < 1024) return `${n} bytes`;
         const units = ['KiB', 'MiB', 'GiB', 'TiB'];

@@ -264,6 +264,45 @@ describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
                 await other.context().close();
         });
 
+        it('shows an admin the locks: sorted, with places, asked for anew while somebody looks', async () => {
+                await page.evaluate(countCalls);
+                await page.clock.install(); // it goes on, and can be hurried
+                await page.click('.account');
+                await page.click('.menu button:has-text("Locks")');
+                const cells = (n) => page.locator(`.locks-classes tr > :nth-child(${n}):is(td, tbody th)`).allTextContents();
+                await page.waitForSelector('.locks-name');
+                const takes = async () => (await cells(2)).map((n) => Number(n.replaceAll(',', '')));
+                const sorted = async (order) => {
+                        await page.click('.locks-sort:text-is("Takes")');
+                        await page.waitForSelector(`th[aria-sort="${order}"]:has-text("Takes")`);
+                        return takes();
+                };
+                const down = await sorted('descending');
+                assert.ok(down[0] > 0 && down[0] >= down.at(-1));
+                assert.deepEqual(down, down.toSorted((a, b) => b - a));
+                assert.deepEqual(await sorted('ascending'), down.toReversed());
+                await page.click('.locks-name:text-is("session")');
+                await page.locator('h3:text-is("Longest holds of session")').waitFor();
+                assert.equal(await page.locator('[aria-pressed="true"]').textContent(), 'session');
+
+                const asked = () => page.evaluate(() => window.calls['admin.locks']);
+                const since = async (ms) => {
+                        const before = await asked();
+                        await page.clock.runFor(ms);
+                        return (await asked()) - before;
+                };
+                await until(() => since(2000).then((n) => n === 1), { what: 'the next question' });
+                await page.evaluate(look, true);
+                assert.equal(await since(20000), 0, 'hidden, it asks nothing');
+                await page.evaluate(look, false);
+                await until(() => since(2000).then((n) => n === 1), { what: 'the question of who is back' });
+                await page.keyboard.press('Escape');
+                await page.waitForSelector('.locks', { state: 'detached' });
+                await page.waitForSelector('.account:focus');
+                assert.equal(await since(20000), 0, 'closed, it asks nothing');
+                page.watch.clean();
+        });
+
         it('looks as it should, in light and in dark', async () => {
                 await newFile(page, 'dice.py', DICE);
                 await run(page);
@@ -294,6 +333,23 @@ describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
                 await shoot(page, path.resolve(repo, process.env.LATCH_SCREENSHOTS, name));
         }
 });
+
+// What the page asks the server, by method; runs in the page.
+function countCalls() {
+        window.calls = {};
+        const send = WebSocket.prototype.send;
+        WebSocket.prototype.send = function (data) {
+                const method = typeof data === 'string' && JSON.parse(data).method;
+                window.calls[method] = (window.calls[method] ?? 0) + 1;
+                return send.call(this, data);
+        };
+}
+
+// As when another tab is in front; runs in the page.
+function look(hidden) {
+        Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+        document.dispatchEvent(new Event('visibilitychange'));
+}
 
 // The background of the editor, if the terminal has the same; runs in the page.
 function onePaper() {
