@@ -12,7 +12,7 @@ WARN     := -std=gnu11 -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prot
             -Wwrite-strings -Wundef -Werror -Werror=unused-result
 HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection -fexceptions
 LINK     := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
-LIBS     := -lcivetweb -lurcu -lurcu-cds -lurcu-common -lsqlite3 -lsodium -ljansson -lseccomp -linih -lz -lvterm -lpthread
+LIBS     := -lcivetweb -lurcu -lurcu-common -lsqlite3 -lsodium -ljansson -lseccomp -linih -lz -lvterm -lpthread
 
 FLAGS_rel  := $(CFLAGS) -D_FORTIFY_SOURCE=2
 FLAGS_asan := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined \

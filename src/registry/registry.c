@@ -9,9 +9,12 @@
 #include "latch/lock.h"
 #include "registry/hash.h"
 
+typedef _Atomic(struct registry_item *) bucket;
+
 struct registry {
-        struct cds_lfht *table; /* read in an RCU section, changed under lock */
-        size_t limit;           /* fixed for life */
+        bucket *buckets; /* read in an RCU section, changed under lock */
+        size_t mask;     /* fixed for life: how many, less one */
+        size_t limit;    /* fixed for life */
         void (*reclaim)(struct registry_item *item);
         struct hash_seed seed; /* fixed for life */
         atomic_size_t count;   /* written under lock, read by any */
@@ -23,131 +26,139 @@ struct registry {
 struct wanted {
         const void *key;
         size_t n;
+        uint64_t hash;
 };
 
-static unsigned long hash_of(const struct registry *reg, const void *key, size_t n) {
-        return (unsigned long)hash_bytes(&reg->seed, key, n);
+static struct wanted wanted(const struct registry *reg, const void *key, size_t n) {
+        return (struct wanted){key, n, hash_bytes(&reg->seed, key, n)};
 }
 
-static struct registry_item *item_of(struct cds_lfht_node *node) {
-        struct registry_item *item = CONTAINER_OF(node, struct registry_item, node);
+static struct registry_item *follow(bucket *link) {
+        return atomic_load_explicit(link, memory_order_acquire);
+}
 
-        LATCH_ORDER_AFTER(item); /* pairs with the one before it was published */
+/* Who sees an item sees what it is. */
+static void publish(bucket *link, struct registry_item *item) {
+        atomic_store_explicit(link, item, memory_order_release);
+}
+
+static bool is_wanted(const struct registry_item *item, const struct wanted *want) {
+        if (item->hash != want->hash || item->key_n != want->n)
+                return false;
+        if (want->n == sizeof(uint64_t)) /* most are numbers: no call */
+                return memcmp(item->key, want->key, sizeof(uint64_t)) == 0;
+        return memcmp(item->key, want->key, want->n) == 0;
+}
+
+static bucket *bucket_of(struct registry *reg, const struct wanted *want) {
+        return &reg->buckets[want->hash & reg->mask];
+}
+
+static struct registry_item *lookup(struct registry *reg, const struct wanted *want) LATCH_IN_RCU {
+        struct registry_item *item = follow(bucket_of(reg, want));
+
+        while (item && !is_wanted(item, want))
+                item = follow(&item->next);
         return item;
 }
 
-static int match_key(struct cds_lfht_node *node, const void *arg) {
-        const struct registry_item *item = item_of(node);
-        const struct wanted *want = arg;
+/* What leads to the item with that key, or the end of its bucket. */
+static bucket *link_to(struct registry *reg, const struct wanted *want) LATCH_MUST_HOLD(registry) {
+        bucket *link = bucket_of(reg, want);
 
-        return item->key_n == want->n && memcmp(item->key, want->key, want->n) == 0;
+        for (struct registry_item *item; (item = follow(link)) && !is_wanted(item, want);)
+                link = &item->next;
+        return link;
 }
 
-static struct registry_item *lookup(struct registry *reg, unsigned long hash,
-                                    const struct wanted *want) LATCH_IN_RCU {
-        struct cds_lfht_iter it;
-
-        cds_lfht_lookup(reg->table, hash, match_key, want, &it);
-        struct cds_lfht_node *node = cds_lfht_iter_get_node(&it);
-        return node ? item_of(node) : NULL;
-}
-
-static void publish_prepare(struct registry *reg, struct registry_item *item)
+/* Puts item in place of what has its key: *ret_old is that, with the registry's reference. One store does either: a
+ * reader finds the old one or the new one, and never none. */
+static int replace_locked(struct registry *reg, const struct wanted *want,
+                          struct registry_item *item, struct registry_item **ret_old)
         LATCH_MUST_HOLD(registry) {
-        CHECK(item->home == reg && item->generation == 0); /* in at most once in its life */
-        item->generation = ++reg->last_generation;
-        latch_ref_get(&item->ref);
-        LATCH_ORDER_BEFORE(item);
-}
-
-/* Puts item in place of what has its key: *ret_old is that, with the registry's reference. */
-static int replace_locked(struct registry *reg, unsigned long hash, struct registry_item *item,
-                          struct registry_item **ret_old) LATCH_MUST_HOLD(registry) LATCH_IN_RCU {
-        const struct wanted want = {item->key, item->key_n};
-        struct registry_item *old = lookup(reg, hash, &want);
+        bucket *link = link_to(reg, want);
+        struct registry_item *old = follow(link);
 
         if (!old && atomic_load(&reg->count) >= reg->limit)
                 return -EUSERS;
-        publish_prepare(reg, item);
-        if (old)
-                CHECK(cds_lfht_add_replace(reg->table, hash, match_key, &want, &item->node) ==
-                      &old->node);
-        else
-                cds_lfht_add(reg->table, hash, &item->node);
+        CHECK(item->home == reg && item->generation == 0); /* in at most once in its life */
+        item->generation = ++reg->last_generation;
+        item->hash = want->hash;
+        latch_ref_get(&item->ref);
+        atomic_store_explicit(&item->next, old ? follow(&old->next) : NULL, memory_order_relaxed);
+        publish(link, item);
         if (!old)
                 atomic_fetch_add(&reg->count, 1);
         *ret_old = old;
         return 0;
 }
 
-static int add_locked(struct registry *reg, unsigned long hash, struct registry_item *item)
-        LATCH_MUST_HOLD(registry) LATCH_IN_RCU {
+static int add_locked(struct registry *reg, const struct wanted *want, struct registry_item *item)
+        LATCH_MUST_HOLD(registry) {
         struct registry_item *none = NULL;
 
-        if (lookup(reg, hash, &(struct wanted){item->key, item->key_n}))
-                return -EEXIST;
-        return replace_locked(reg, hash, item, &none);
+        return follow(link_to(reg, want)) ? -EEXIST : replace_locked(reg, want, item, &none);
 }
 
 int registry_add(struct registry *reg, struct registry_item *item) {
-        unsigned long hash = hash_of(reg, item->key, item->key_n);
+        const struct wanted want = wanted(reg, item->key, item->key_n);
         int r = 0;
 
         LATCH_WITH(registry, &reg->lock) {
-                latch_rcu_enter();
-                r = add_locked(reg, hash, item);
-                latch_rcu_leave();
+                r = add_locked(reg, &want, item);
         }
         return r;
 }
 
 int registry_replace(struct registry *reg, struct registry_item *item,
                      struct registry_item **ret_old) {
-        unsigned long hash = hash_of(reg, item->key, item->key_n);
+        const struct wanted want = wanted(reg, item->key, item->key_n);
         int r = 0;
 
         LATCH_WITH(registry, &reg->lock) {
-                latch_rcu_enter();
-                r = replace_locked(reg, hash, item, ret_old);
-                latch_rcu_leave();
+                r = replace_locked(reg, &want, item, ret_old);
         }
         return r;
 }
 
 const struct registry_item *registry_look(struct registry *reg, const void *key, size_t n) {
-        const struct wanted want = {key, n};
+        const struct wanted want = wanted(reg, key, n);
 
-        return lookup(reg, hash_of(reg, key, n), &want);
+        return lookup(reg, &want);
 }
 
 struct registry_item *registry_find(struct registry *reg, const void *key, size_t n) {
-        const struct wanted want = {key, n};
-        unsigned long hash = hash_of(reg, key, n);
+        const struct wanted want = wanted(reg, key, n);
+
+        struct registry_item *item;
 
         latch_rcu_enter();
-        struct registry_item *item = lookup(reg, hash, &want);
-        if (item && !latch_ref_get_unless_zero(&item->ref))
-                item = NULL; /* removed, and its last reference went, while we looked */
+        do /* again, if it was removed and its last reference went while we looked: it may have a successor */
+                item = lookup(reg, &want);
+        while (item && !latch_ref_get_unless_zero(&item->ref));
         latch_rcu_leave();
         return item;
 }
 
-static bool withdraw_locked(struct registry *reg, struct registry_item *item)
-        LATCH_MUST_HOLD(registry) LATCH_IN_RCU {
-        if (item->generation == 0 || cds_lfht_del(reg->table, &item->node) != 0)
+/* Its own next stays: a reader may stand on it. */
+static bool withdraw_locked(struct registry *reg, const struct wanted *want,
+                            struct registry_item *item) LATCH_MUST_HOLD(registry) {
+        bucket *link = link_to(reg, want);
+
+        if (follow(link) != item)
                 return false;
+        publish(link, follow(&item->next));
         atomic_fetch_sub(&reg->count, 1);
         return true;
 }
 
 bool registry_remove(struct registry *reg, struct registry_item *item) {
+        const struct wanted want = wanted(reg, item->key, item->key_n);
         bool was_in = false;
 
         CHECK(item->home == reg);
         LATCH_WITH(registry, &reg->lock) {
-                latch_rcu_enter();
-                was_in = withdraw_locked(reg, item);
-                latch_rcu_leave();
+                was_in = withdraw_locked(reg, &want, item);
         }
         if (was_in)
                 registry_item_unref(item); /* the registry's, let go after the lock */
@@ -156,53 +167,51 @@ bool registry_remove(struct registry *reg, struct registry_item *item) {
 
 bool registry_remove_generation(struct registry *reg, const void *key, size_t n,
                                 uint64_t generation) {
-        const struct wanted want = {key, n};
-        unsigned long hash = hash_of(reg, key, n);
+        const struct wanted want = wanted(reg, key, n);
         struct registry_item *item = NULL;
 
         LATCH_WITH(registry, &reg->lock) {
-                latch_rcu_enter();
-                item = lookup(reg, hash, &want);
-                if (item && (item->generation != generation || !withdraw_locked(reg, item)))
+                item = follow(link_to(reg, &want));
+                if (item && (item->generation != generation || !withdraw_locked(reg, &want, item)))
                         item = NULL;
-                latch_rcu_leave();
         }
         registry_item_unref(item);
         return item != NULL;
 }
 
-/* References to all, or false if there are more than room. */
-static bool collect(struct registry *reg, struct registry_item **items, size_t room,
-                    size_t *ret_n) {
-        struct cds_lfht_iter it;
-        struct cds_lfht_node *node;
+/* References to all, or false: there may be more than room. */
+static bool collect(struct registry *reg, struct registry_item **items, size_t room, size_t *ret_n)
+        LATCH_IN_RCU {
         size_t n = 0;
 
-        latch_rcu_enter();
-        cds_lfht_for_each(reg->table, &it, node) {
-                struct registry_item *item = item_of(node);
-                if (!latch_ref_get_unless_zero(&item->ref))
-                        continue;
-                if (n == room) {
-                        registry_item_unref(item);
-                        break;
+        for (size_t i = 0; i <= reg->mask; i++)
+                for (struct registry_item *item = follow(&reg->buckets[i]); item;
+                     item = follow(&item->next)) {
+                        if (!latch_ref_get_unless_zero(&item->ref))
+                                continue;
+                        items[n++] = item;
+                        if (n == room) {
+                                *ret_n = n;
+                                return false;
+                        }
                 }
-                items[n++] = item;
-        }
-        latch_rcu_leave();
         *ret_n = n;
-        return node == NULL;
+        return true;
 }
 
 int registry_list(struct registry *reg, struct registry_item ***ret, size_t *ret_n) {
         /* A reader without a lock may meet more items than there are at any one time. */
         for (size_t room = registry_count(reg) + 16;; room *= 2) {
                 struct registry_item **items = calloc(room, sizeof *items);
+                bool all;
                 size_t n;
 
                 if (!items)
                         return -ENOMEM;
-                if (collect(reg, items, room, &n)) {
+                latch_rcu_enter();
+                all = collect(reg, items, room, &n);
+                latch_rcu_leave();
+                if (all) {
                         *ret = items;
                         *ret_n = n;
                         return 0;
@@ -223,7 +232,7 @@ size_t registry_count(const struct registry *reg) {
 
 void registry_item_init(struct registry *reg, struct registry_item *item, const void *key,
                         size_t n) {
-        cds_lfht_node_init(&item->node);
+        atomic_init(&item->next, NULL);
         latch_ref_init(&item->ref);
         item->home = reg;
         item->key = key;
@@ -251,10 +260,10 @@ struct registry_item *registry_item_unref(struct registry_item *item) {
         return NULL;
 }
 
-static unsigned long buckets_for(size_t limit) {
-        unsigned long n = 64;
+static size_t buckets_for(size_t limit) {
+        size_t n = 64;
 
-        while (n < limit && n < 1UL << 16)
+        while (n < limit && n < (size_t)1 << 16)
                 n <<= 1;
         return n;
 }
@@ -265,12 +274,13 @@ int registry_new(size_t limit, void (*reclaim)(struct registry_item *item), stru
                 return -ENOMEM;
 
         /* As many buckets as items may come, made now: adding never allocates under the lock. */
-        unsigned long buckets = buckets_for(limit);
-        reg->table = cds_lfht_new(buckets, buckets, buckets, 0, NULL);
-        if (!reg->table) {
+        size_t buckets = buckets_for(limit);
+        reg->buckets = calloc(buckets, sizeof *reg->buckets);
+        if (!reg->buckets) {
                 free(reg);
                 return -ENOMEM;
         }
+        reg->mask = buckets - 1;
         reg->limit = limit;
         reg->reclaim = reclaim;
         random_bytes(&reg->seed, sizeof reg->seed);
@@ -287,8 +297,9 @@ struct registry *registry_free(struct registry *reg) {
                 return NULL;
         latch_rcu_barrier();
         CHECK(atomic_load(&reg->living) == 0); /* somebody still holds a reference */
-        CHECK(cds_lfht_destroy(reg->table, NULL) == 0);
+        CHECK(atomic_load(&reg->count) == 0);
         latch_mutex_done(&reg->lock);
+        free(reg->buckets);
         free(reg);
         return NULL;
 }

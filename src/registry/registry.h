@@ -13,9 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <urcu.h>
-#include <urcu/rculfhash.h>
-
 #include "base/macros.h"
 #include "latch/rcu.h"
 
@@ -31,8 +28,10 @@ struct registry_item {
         /* A cache line behind ref, in one line with the key of most: who passes it on the way to a neighbour does not
          * wait for those who count. */
         char apart_[16];
-        struct cds_lfht_node node; /* in the registry's table */
-        const void *key;           /* fixed for life, the object's memory */
+        _Atomic(struct registry_item *)
+                next;    /* of its bucket; still whole after removal, for who stands on it */
+        uint64_t hash;   /* fixed while it is in */
+        const void *key; /* fixed for life, the object's memory */
         uint32_t key_n;
 };
 

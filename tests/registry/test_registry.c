@@ -215,6 +215,32 @@ static void test_replace_hands_the_old_one_over(void **state) {
         assert_int_equal(atomic_load(&reclaimed), 2);
 }
 
+/* As many as there are buckets: a third of them share one. */
+static void test_those_that_share_a_bucket(void **state) {
+        static struct thing *things[1024];
+        struct registry *reg = make_registry(ELEMENTS(things));
+        char key[16];
+
+        (void)state;
+        for (size_t i = 0; i < ELEMENTS(things); i++) {
+                snprintf(key, sizeof key, "%zu", i);
+                things[i] = add(reg, key);
+        }
+        for (size_t i = 0; i < ELEMENTS(things); i += 3)
+                assert_true(registry_remove(reg, &things[i]->item));
+        for (size_t i = 0; i < ELEMENTS(things); i++) {
+                snprintf(key, sizeof key, "%zu", i);
+                struct thing *found = find(reg, key);
+                assert_ptr_equal(found, i % 3 == 0 ? NULL : things[i]);
+                registry_item_unref(found ? &found->item : NULL);
+        }
+        for (size_t i = 0; i < ELEMENTS(things); i++)
+                assert_true(i % 3 == 0 || registry_remove(reg, &things[i]->item));
+        assert_int_equal(registry_count(reg), 0);
+        registry_free(reg);
+        assert_int_equal(atomic_load(&reclaimed), ELEMENTS(things));
+}
+
 static void test_list_gives_references_to_all(void **state) {
         struct registry *reg = make_registry(100);
         struct registry_item **items;
@@ -407,6 +433,45 @@ static void *churn(void *arg) {
         return NULL;
 }
 
+#define REPLACEMENTS 20000
+
+static void *replace_on(void *arg) {
+        latch_thread_begin("replaces");
+        for (int i = 0; i < REPLACEMENTS; i++) {
+                struct registry_item *old = NULL;
+                struct thing *t = thing_new(shared, "k");
+                CHECK(registry_replace(shared, &t->item, &old) == 0);
+                registry_item_unref(old);
+                registry_item_unref(&t->item);
+        }
+        atomic_store((atomic_bool *)arg, true);
+        latch_thread_end();
+        return NULL;
+}
+
+static void test_a_key_that_is_replaced_is_always_found(void **state) {
+        atomic_bool over = false;
+        unsigned lost = 0;
+        pthread_t thread;
+
+        (void)state;
+        shared = make_registry(2);
+        (void)add(shared, "k");
+        assert_int_equal(pthread_create(&thread, NULL, replace_on, &over), 0);
+        while (!atomic_load(&over)) {
+                struct thing *found = find(shared, "k");
+                lost += !found;
+                registry_item_unref(found ? &found->item : NULL);
+        }
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(lost, 0);
+        struct thing *last = find(shared, "k");
+        assert_true(registry_remove(shared, &last->item));
+        registry_item_unref(&last->item);
+        registry_free(shared);
+        assert_int_equal(atomic_load(&reclaimed), REPLACEMENTS + 1);
+}
+
 static void test_churn_by_many(void **state) {
         pthread_t threads[CHURNERS];
 
@@ -446,10 +511,12 @@ int main(void) {
                 cmocka_unit_test(test_refuses_past_the_limit),
                 cmocka_unit_test(test_removal_spares_a_successor),
                 cmocka_unit_test(test_replace_hands_the_old_one_over),
+                cmocka_unit_test(test_those_that_share_a_bucket),
                 cmocka_unit_test(test_list_gives_references_to_all),
                 cmocka_unit_test(test_new_and_list_without_memory),
                 cmocka_unit_test(test_adding_and_finding_allocate_nothing),
                 cmocka_unit_test(test_hash_is_siphash),
+                cmocka_unit_test(test_a_key_that_is_replaced_is_always_found),
                 cmocka_unit_test(test_churn_by_many),
         };
 
