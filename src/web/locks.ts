@@ -213,7 +213,8 @@ export class Locks {
                         ? 'Only administrators may see this.'
                         : wordsOfError(e);
                 this.figures.classList.toggle('old', true);
-                if (!this.last) this.state.textContent = '';
+                if (this.refused) this.level.hidden = this.figures.hidden = true;
+                if (this.refused || !this.last) this.state.textContent = '';
                 return e instanceof RpcError ? e.retryAfter_ms : 0;
         }
 
