@@ -7,6 +7,7 @@
  *     class account
  *     order account ledger                       account is declared to be under ledger
  *     twins account                              two of it may be held (LATCH_BY_ADDRESS)
+ *     no_malloc account                          nothing is allocated under it (LATCH_NO_MALLOC)
  *     seen account ledger bank.c:26 (deposit) under bank.c:24 (deposit), by teller
  *
  * Where the environment variable LATCH_ORDERS names a folder, a program that made a lock and ends normally (exit(3))

@@ -28,6 +28,13 @@ static void write_seen(FILE *to, enum latch_class taken) {
         }
 }
 
+static void write_marks(FILE *to, enum latch_class class) {
+        if (latch_order_by_address(class))
+                fprintf(to, "twins %s\n", latch_class_name(class));
+        if (latch_order_no_malloc() >> class & 1)
+                fprintf(to, "no_malloc %s\n", latch_class_name(class));
+}
+
 static void write_record(FILE *to) {
         const char *slash = strrchr(latch_table.header, '/');
 
@@ -38,8 +45,7 @@ static void write_record(FILE *to) {
         for (unsigned i = 0; i < latch_table.count; i++)
                 write_declared(to, (enum latch_class)i);
         for (unsigned i = 0; i < latch_table.count; i++)
-                if (latch_order_by_address((enum latch_class)i))
-                        fprintf(to, "twins %s\n", latch_class_name((enum latch_class)i));
+                write_marks(to, (enum latch_class)i);
         for (unsigned i = 0; i < latch_table.count; i++)
                 write_seen(to, (enum latch_class)i);
 }

@@ -311,6 +311,8 @@ static void test_the_table_and_what_was_seen_are_told(void **state) {
         assert_non_null(strstr(said, "\nclass inner\nclass beside\n"));
         assert_non_null(strstr(said, "\norder beside outer\norder beside middle\n"));
         assert_null(strstr(said, "\norder inner outer\n")); /* it follows */
+        assert_non_null(strstr(said, "\nno_malloc lean\n"));
+        assert_null(strstr(said, "\nno_malloc inner\n"));
         assert_non_null(strstr(said, "\nseen inner outer tests/latch/test_guards.c:"));
         assert_non_null(strstr(said, " (leave_by_return), by tester\n"));
         assert_null(strstr(said, "\nseen outer inner"));

@@ -14,6 +14,8 @@ enum {
         LONE_GAP = 14,
         CAPTION = 30,
         LETTER = 8,
+        LEGEND = 26,
+        MARK = 9,         /* from a box's corner to the middle of its mark */
         LEAST_WIDE = 400, /* what the captions take */
 };
 
@@ -21,6 +23,7 @@ struct picture {
         double box, wide, high;
         double left; /* where a node of x 0 has its middle */
         double orders_at, alone_at;
+        double legend_at; /* 0: no class has a mark */
 };
 
 static const char style[] =
@@ -30,6 +33,7 @@ static const char style[] =
         "  .lone { fill: #f6f8fa; stroke: #afb8c1 }\n"
         "  .way { fill: none; stroke: #57606a; stroke-width: 1.5 }\n"
         "  .tip { fill: #57606a }\n"
+        "  .mark { fill: none; stroke: #57606a; stroke-width: 1.3 }\n"
         "  text { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; fill: #1f2328 }\n"
         "  .head { font: 600 15px system-ui, sans-serif }\n"
         "  .note { font: 12px system-ui, sans-serif; fill: #57606a }\n"
@@ -40,13 +44,16 @@ static const char style[] =
         "    .lone { fill: #161b22; stroke: #484f58 }\n"
         "    .way { stroke: #9198a1 }\n"
         "    .tip { fill: #9198a1 }\n"
+        "    .mark { stroke: #9198a1 }\n"
         "    text { fill: #e6edf3 }\n"
         "    .note { fill: #9198a1 }\n"
         "  }\n"
         "</style>\n"
         "<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" "
         "markerHeight=\"8\" markerUnits=\"userSpaceOnUse\" orient=\"auto\">"
-        "<path class=\"tip\" d=\"M0 0 8 4 0 8z\"/></marker></defs>\n";
+        "<path class=\"tip\" d=\"M0 0 8 4 0 8z\"/></marker>"
+        "<path id=\"no-malloc\" class=\"mark\" "
+        "d=\"M3.5 0a3.5 3.5 0 1 1-7 0 3.5 3.5 0 0 1 7 0M-2.4 2.4 2.4-2.4\"/></defs>\n";
 
 static unsigned orders_of(const struct table *t) {
         unsigned n = 0;
@@ -54,6 +61,14 @@ static unsigned orders_of(const struct table *t) {
         for (unsigned i = 0; i < t->count; i++)
                 n += (unsigned)__builtin_popcountll(t->classes[i].declared);
         return n;
+}
+
+static bool has_marks(const struct table *t) {
+        bool some = false;
+
+        for (unsigned i = 0; i < t->count; i++)
+                some |= t->classes[i].no_malloc;
+        return some;
 }
 
 static struct picture measure(const struct table *t, const struct layout *l) {
@@ -77,16 +92,26 @@ static struct picture measure(const struct table *t, const struct layout *l) {
                      (l->layers && !l->alone ? GAP_Y : 0);
         unsigned rows = (l->alone + LONE_COLUMNS - 1) / LONE_COLUMNS;
         p.high = p.alone_at + rows * (BOX_HIGH + LONE_GAP) - (rows ? LONE_GAP : 0) + MARGIN;
+        if (has_marks(t)) {
+                p.legend_at = p.high;
+                p.high += LEGEND;
+        }
         return p;
 }
 
+static void draw_mark(FILE *to, double x, double y) {
+        fprintf(to, "<use href=\"#no-malloc\" x=\"%.1f\" y=\"%.1f\"/>", x, y);
+}
+
 static void draw_box(FILE *to, const struct picture *p, const char *kind, double x, double y,
-                     const char *name) {
+                     const struct class *c) {
         fprintf(to,
                 "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" rx=\"7\"/>",
                 kind, x - p->box / 2, y, p->box, BOX_HIGH);
+        if (c->no_malloc)
+                draw_mark(to, x + p->box / 2 - MARK, y + MARK);
         fprintf(to, "<text class=\"name\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", x,
-                y + BOX_HIGH / 2.0 + 4.5, name);
+                y + BOX_HIGH / 2.0 + 4.5, c->name);
 }
 
 static double x_of(const struct picture *p, const struct node *n) {
@@ -122,7 +147,7 @@ static void draw_orders(const struct table *t, const struct layout *l, const str
         for (unsigned i = 0; i < l->n; i++)
                 if (l->nodes[i].class >= 0)
                         draw_box(to, p, "box", x_of(p, &l->nodes[i]), y_of(p, &l->nodes[i]),
-                                 t->classes[l->nodes[i].class].name);
+                                 &t->classes[l->nodes[i].class]);
 }
 
 static void draw_alone(const struct table *t, const struct layout *l, const struct picture *p,
@@ -136,8 +161,18 @@ static void draw_alone(const struct table *t, const struct layout *l, const stru
         for (unsigned i = 0; i < l->alone; i++) {
                 unsigned row = i / LONE_COLUMNS, column = i % LONE_COLUMNS;
                 draw_box(to, p, "lone", MARGIN + p->box / 2 + column * (p->box + LONE_GAP),
-                         p->alone_at + row * (BOX_HIGH + LONE_GAP), t->classes[l->lone[i]].name);
+                         p->alone_at + row * (BOX_HIGH + LONE_GAP), &t->classes[l->lone[i]]);
         }
+}
+
+static void draw_legend(const struct picture *p, FILE *to) {
+        if (p->legend_at <= 0)
+                return;
+        draw_mark(to, MARGIN + MARK / 2.0, p->legend_at);
+        fprintf(to,
+                "<text class=\"note\" x=\"%d\" y=\"%.1f\">Nothing is allocated under it "
+                "(LATCH_NO_MALLOC).</text>\n",
+                MARGIN + 2 * MARK, p->legend_at + 4);
 }
 
 void table_draw(const struct table *t, FILE *to) {
@@ -159,6 +194,7 @@ void table_draw(const struct table *t, FILE *to) {
                 MARGIN, t->count, orders_of(t));
         draw_orders(t, &l, &p, to);
         draw_alone(t, &l, &p, to);
+        draw_legend(&p, to);
         fputs("</svg>\n", to);
 }
 
@@ -172,6 +208,7 @@ void table_print(const struct table *t, FILE *to) {
                         if (c->under >> k & 1)
                                 fprintf(to, " %s%s", t->classes[k].name,
                                         c->declared >> k & 1 ? "" : " (follows)");
-                fputs(c->twins ? "; two of it, the lower address first\n" : "\n", to);
+                fputs(c->twins ? "; two of it, the lower address first" : "", to);
+                fputs(c->no_malloc ? "; nothing is allocated under it\n" : "\n", to);
         }
 }

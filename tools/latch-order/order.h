@@ -16,6 +16,7 @@ struct class {
         uint64_t declared; /* what it is declared to be under, as the table names it */
         uint64_t under;    /* and what that leads to */
         bool twins;        /* two of it may be held */
+        bool no_malloc;    /* nothing is allocated under it */
         char *seen
                 [CLASSES_MAX]; /* where it was first seen to be taken under another, in words; NULL: never */
 };

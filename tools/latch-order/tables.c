@@ -112,13 +112,14 @@ static void read_pair(struct table *t, bool seen, char **rest, const char *path)
                 fail("out of memory");
 }
 
-static void read_twins(struct table *t, char **rest, const char *path) {
+/* "twins CLASS", "no_malloc CLASS" */
+static struct class *read_class(struct table *t, const char *word, char **rest, const char *path) {
         const char *name = strtok_r(NULL, " ", rest);
         int class = name ? table_class(t, name) : -1;
 
         if (class < 0)
-                fail("%s: twins of a class that the table does not have", path);
-        t->classes[class].twins = true;
+                fail("%s: %s of a class that the table does not have", path, word);
+        return &t->classes[class];
 }
 
 static struct table *read_line(struct tables *all, struct table *t, char *line, const char *path) {
@@ -132,7 +133,9 @@ static struct table *read_line(struct tables *all, struct table *t, char *line, 
         if (t && str_eq(word, "class") && t->count < CLASSES_MAX)
                 copy_name(t->classes[t->count++].name, strtok_r(NULL, " ", &rest), path);
         else if (t && str_eq(word, "twins"))
-                read_twins(t, &rest, path);
+                read_class(t, word, &rest, path)->twins = true;
+        else if (t && str_eq(word, "no_malloc"))
+                read_class(t, word, &rest, path)->no_malloc = true;
         else if (t && (str_eq(word, "order") || str_eq(word, "seen")))
                 read_pair(t, str_eq(word, "seen"), &rest, path);
         else
