@@ -108,6 +108,12 @@ export function iconButton(
         );
 }
 
+// Whether text in it is marked, to be copied: that would be lost if it were drawn anew.
+export function isMarked(e: Node): boolean {
+        const selection = getSelection();
+        return !!selection && !selection.isCollapsed && e.contains(selection.anchorNode);
+}
+
 // One polite voice for what happens out of sight of a screen reader.
 const voice = h('div', { class: 'unseen', role: 'status', 'aria-live': 'polite' });
 export function say(text: string): void {

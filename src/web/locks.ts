@@ -1,7 +1,7 @@
 // locks.ts - what the server's locks did since it started: for administrators, asked for anew while
 // they look.
 
-import { h, iconButton } from './dom';
+import { h, iconButton, isMarked } from './dom';
 import { ClassTable, count, type LockClass } from './locks_table';
 import { RpcError, type Socket } from './socket';
 import { brief, wordsOfError } from './words';
@@ -71,13 +71,16 @@ function violationWords(n: number): Node | string {
 class Places {
         readonly element = h('section', { class: 'locks-places' });
         private drawn = '';
+        private title = '';
 
         constructor(private readonly heads: string[]) {}
 
-        // What is as it was stays: somebody may be copying a place.
+        // What is as it was stays, and what is marked as long as it is of the same.
         show(title: string, empty: string, rows: [string, ...string[]][]): void {
                 const drawn = JSON.stringify([title, empty, rows]);
                 if (drawn === this.drawn) return;
+                if (title === this.title && isMarked(this.element)) return;
+                this.title = title;
                 this.drawn = drawn;
                 this.element.replaceChildren(
                         h('h3', {}, title),

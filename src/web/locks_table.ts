@@ -1,6 +1,6 @@
 // locks_table.ts - the lock classes as a table: sorted by any column, one class chosen or none.
 
-import { h } from './dom';
+import { h, isMarked } from './dom';
 import { brief } from './words';
 
 export interface Histogram {
@@ -121,7 +121,7 @@ export class ClassTable {
                 this.classes = classes;
                 this.places = places;
                 if (!classes.some((c) => c.name === this.chosen)) this.chosen = '';
-                this.draw();
+                this.draw(false);
         }
 
         private head(): HTMLElement {
@@ -180,7 +180,7 @@ export class ClassTable {
                 this.down = this.by === column ? !this.down : column !== NAME;
                 this.by = column;
                 this.markSorted();
-                this.draw();
+                this.draw(true);
         }
 
         private markSorted(): void {
@@ -203,11 +203,12 @@ export class ClassTable {
                 );
         }
 
-        // In place: the focus and what is selected stay.
-        private draw(): void {
+        // In place: the focus stays. So does what is marked, unless it is sorted anew by hand.
+        private draw(byHand: boolean): void {
                 const rows = [...this.classes]
                         .sort((a, b) => this.compare(a, b))
                         .map((c) => this.row(c));
+                if (!byHand && isMarked(this.body)) return;
                 if (
                         rows.length === this.body.childElementCount &&
                         rows.every((r, i) => this.body.children[i] === r.element)
@@ -249,9 +250,13 @@ export class ClassTable {
                 );
                 const cells = FIGURES.map(() => h('td'));
                 cells.push(h('td', { class: 'locks-at' }));
-                const element = h(
+                const element: HTMLTableRowElement = h(
                         'tr',
-                        { onclick: () => this.choose(name) },
+                        {
+                                // Who has just marked something in it chooses nothing.
+                                onclick: (e: MouseEvent) =>
+                                        (e.detail && isMarked(element)) || this.choose(name),
+                        },
                         h('th', { scope: 'row', class: 'locks-class' }, button),
                         ...cells,
                 );
@@ -260,7 +265,7 @@ export class ClassTable {
 
         private choose(name: string): void {
                 this.chosen = this.chosen === name ? '' : name;
-                this.draw();
+                this.draw(true);
                 this.changed();
         }
 
