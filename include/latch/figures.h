@@ -21,7 +21,7 @@ struct latch_histogram {
 };
 
 struct latch_class_figures {
-        uint64_t taken;     /* in any mode */
+        uint64_t taken;     /* in any mode; who waits may be counted before it has it */
         uint64_t contended; /* of these, and of tries to have it in time: who had to wait */
         struct latch_histogram wait, hold;
 };

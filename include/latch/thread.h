@@ -12,7 +12,7 @@
 /* Names the thread and registers it with RCU. Once a thread, before its first read section. */
 void latch_thread_begin(const char *name);
 
-/* Leaves RCU; must hold nothing. Also for a thread that goes on without RCU. */
+/* Leaves RCU; must hold nothing. For a thread that goes on without RCU: one that ends leaves it by itself. */
 void latch_thread_end(void);
 
 /* The calling thread, while it lives. Never NULL. */

@@ -1,9 +1,8 @@
 /* dump.c - what a look saw, printed; latch_dump of latch/watchdog.h. */
-#include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "latch/look_private.h"
+#include "latch/text_private.h"
 #include "latch/watchdog.h"
 
 static void print_place(FILE *to, const char *what, const struct latch_site *site) {
@@ -69,22 +68,21 @@ void latch_look_print_to(FILE *to, const struct latch_look *look, uint64_t now_n
         print_circle(to, look);
 }
 
-int latch_dump(int fd) {
-        static struct latch_look look; /* large, and taken by one at a time */
-        static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-        int copy = dup(fd), r = 0;
-        FILE *to = copy < 0 ? NULL : fdopen(copy, "a");
+static struct latch_look seen; /* large, and taken by one at a time */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-        if (!to) {
-                r = -errno;
-                if (copy >= 0)
-                        close(copy);
-                return r;
-        }
+static void print_seen(FILE *to) {
         latch_must_(pthread_mutex_lock(&lock));
-        latch_look(&look);
-        latch_look_print_to(to, &look, latch_now_ns());
+        latch_look(&seen);
+        latch_look_print_to(to, &seen, latch_now_ns());
         latch_must_(pthread_mutex_unlock(&lock));
-        bool failed = ferror(to);
-        return fclose(to) != 0 || failed ? (errno ? -errno : -EIO) : 0;
+}
+
+int latch_dump(int fd) {
+        return latch_text_write(fd, print_seen);
+}
+
+/* Of a fork that came while another had it. */
+void latch_dump_in_child(void) {
+        latch_must_(pthread_mutex_init(&lock, NULL));
 }

@@ -9,7 +9,7 @@ struct histogram {
 
 static struct {
         struct histogram wait, hold;
-        _Atomic uint64_t taken_by_ended; /* changed under the list's lock */
+        uint64_t taken_by_ended, taken_told; /* under the list's lock */
 } classes[LATCH_CLASSES_MAX];
 
 static struct place {
@@ -95,8 +95,9 @@ void latch_time_next_hold(struct latch_thread *t, enum latch_class class) {
 
         held->weight = takes_to_stand_for(taken);
         LATCH_SET_(held->since_ns, latch_now_ns());
-        LATCH_SET_(t->taken[class], taken + held->weight);
         LATCH_SET_(t->untimed[class], (uint16_t)held->weight); /* one of which is to be pushed */
+        /* Pairs with taken_by: who sees it sees that these are to come. */
+        atomic_store_explicit(&t->taken[class], taken + held->weight, memory_order_release);
 }
 
 void latch_note_hold(const struct latch_held *held, uint64_t now_ns) {
@@ -108,14 +109,18 @@ void latch_note_hold(const struct latch_held *held, uint64_t now_ns) {
                 raise(&p->longest_hold_ns, ns);
 }
 
-static uint64_t taken_by(const struct latch_thread *t, unsigned class) {
-        return LATCH_GET_(t->taken[class]) - LATCH_GET_(t->untimed[class]);
+/* Never too many, but for a moment too few: those that are to come are told before what they are part of. */
+static uint64_t taken_by(struct latch_thread *t, unsigned class) {
+        uint64_t taken = atomic_load_explicit(&t->taken[class], memory_order_acquire);
+        uint64_t untimed = LATCH_GET_(t->untimed[class]);
+
+        return taken > untimed ? taken - untimed : 0;
 }
 
 /* Its words begin anew: it may take locks once more. */
 void latch_figures_of_ended(struct latch_thread *t) {
         for (unsigned i = 0; i < latch_table.count; i++) {
-                add(&classes[i].taken_by_ended, taken_by(t, i));
+                classes[i].taken_by_ended += taken_by(t, i);
                 LATCH_SET_(t->taken[i], 0);
                 LATCH_SET_(t->untimed[i], 0);
         }
@@ -140,11 +145,22 @@ static void read_histogram(struct histogram *h, struct latch_histogram *ret) {
                 ret->bucket[i] = LATCH_GET_(h->bucket[i]);
 }
 
-void latch_figures(enum latch_class class, struct latch_class_figures *ret) {
+/* Not less than what was told before: that is true still. */
+static uint64_t taken_in_all(enum latch_class class) {
         struct sum s = {class, 0};
 
-        latch_threads_each(add_taken, &s);
-        ret->taken = s.taken + LATCH_GET_(classes[class].taken_by_ended);
+        latch_threads_lock();
+        latch_threads_each_locked(add_taken, &s);
+        s.taken += classes[class].taken_by_ended;
+        if (classes[class].taken_told < s.taken)
+                classes[class].taken_told = s.taken;
+        s.taken = classes[class].taken_told;
+        latch_threads_unlock();
+        return s.taken;
+}
+
+void latch_figures(enum latch_class class, struct latch_class_figures *ret) {
+        ret->taken = taken_in_all(class);
         read_histogram(&classes[class].wait, &ret->wait);
         read_histogram(&classes[class].hold, &ret->hold);
         ret->contended = ret->wait.count;

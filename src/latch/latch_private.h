@@ -65,6 +65,18 @@ void latch_judge_held(const struct latch_thread *t, enum latch_violation what,
 /* From here on, what the program does with memory is watched, if anybody tells. */
 void latch_heap_watch(void);
 
+/* Around what prints: it is no point of cancellation, which would leave locked what is locked there. */
+static inline int latch_cancel_off(void) {
+        int before;
+
+        (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+        return before;
+}
+
+static inline void latch_cancel_back(const int *before) {
+        (void)pthread_setcancelstate(*before, NULL);
+}
+
 /* ---- time ---- */
 
 /* Of a time of CLOCK_MONOTONIC in ns, for pthread's calls. */
@@ -86,13 +98,15 @@ extern struct latch_thread latch_ended; /* who held a lock that nobody will let 
 
 /* The list of living threads that ever took a lock. `fn` runs under the list's lock: it takes none of liblatch. */
 void latch_threads_add(struct latch_thread *t);
-void latch_threads_remove(struct latch_thread *t);
+/* Takes it off, and keeps what it counted and its ring. */
+void latch_threads_end(struct latch_thread *t);
 void latch_threads_name(struct latch_thread *t, const char *name);
 void latch_threads_each(void (*fn)(struct latch_thread *t, void *arg), void *arg);
-/* The list's lock alone, for what it guards besides: the rings. */
+void latch_threads_each_locked(void (*fn)(struct latch_thread *t, void *arg), void *arg);
+/* The list's lock alone, for what it guards besides: the rings, and what those who ended counted. */
 void latch_threads_lock(void);
 void latch_threads_unlock(void);
-/* Around a fork; the child keeps the caller alone. */
+/* Around a fork; the child keeps the caller alone, the others are as if they had ended. */
 void latch_threads_before_fork(void);
 void latch_threads_after_fork(void);
 void latch_threads_in_child(struct latch_thread *only);
@@ -169,15 +183,20 @@ const struct latch_witness *latch_witness_of(enum latch_class taken, enum latch_
 void latch_time_next_hold(struct latch_thread *t, enum latch_class class);
 void latch_note_hold(const struct latch_held *held, uint64_t now_ns);
 void latch_note_wait(enum latch_class class, const struct latch_site *site, uint64_t ns);
-/* Of one that ends. */
+/* Of one that ends; under the list's lock. */
 void latch_figures_of_ended(struct latch_thread *t);
 
 /* It holds nothing: finds it a ring, or a larger one, or none. */
 void latch_trace_begin(struct latch_thread *t);
 void latch_trace_end(struct latch_thread *t);      /* under the list's lock */
+void latch_trace_in_child(struct latch_thread *t); /* likewise: it has another number */
 bool latch_trace_has_ring(struct latch_thread *t); /* false: the step is counted as lost */
 void latch_trace_wait(struct latch_thread *t, const void *what, enum latch_class class,
                       const struct latch_site *site, enum latch_waiting how, uint64_t now_ns);
+
+/* In a forked child there is no watchdog, and nobody dumps. */
+void latch_watchdog_in_child(void);
+void latch_dump_in_child(void);
 
 /* ---- the tracker ---- */
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "latch/latch_private.h"
+#include "latch/text_private.h"
 
 static void write_declared(FILE *to, enum latch_class taken) {
         for (unsigned i = 0; i < latch_table.count; i++)
@@ -50,20 +51,8 @@ static void write_record(FILE *to) {
                 write_seen(to, (enum latch_class)i);
 }
 
-/* At once: who is killed meanwhile leaves no half of it. */
 int latch_orders_write(int fd) {
-        char *text = NULL;
-        size_t n = 0;
-        FILE *to = open_memstream(&text, &n);
-
-        if (!to)
-                return -errno;
-        write_record(to);
-        int r = fclose(to) != 0 ? -errno : 0;
-        if (r == 0 && write(fd, text, n) != (ssize_t)n)
-                r = errno ? -errno : -EIO;
-        free(text);
-        return r;
+        return latch_text_write(fd, write_record);
 }
 
 void latch_orders_save(void) {

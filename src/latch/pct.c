@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/macros.h"
 #include "latch/pct_private.h"
 
 #define STEPS_BY_DEFAULT 100
@@ -114,6 +115,8 @@ static bool is_my_turn_locked(void) {
 
 /* Those that keep this thread waiting and are at no step. */
 static void give_up_waiting_locked(void) {
+        _cleanup_(latch_cancel_back) _unused_ int cancel = latch_cancel_off();
+
         for (struct pct_thread *t = first; t; t = t->next)
                 if (is_above(t) && !t->at_step) {
                         t->state = AWAY;
@@ -130,11 +133,9 @@ static bool wait_locked(void) {
         const struct timespec until =
                 latch_timespec(latch_now_ns() + UINT64_C(1000000) * LATCH_PCT_PATIENCE_MS);
         uint64_t before = arrivals;
-        int cancel, r;
+        _cleanup_(latch_cancel_back) _unused_ int cancel = latch_cancel_off();
 
-        latch_must_(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel));
-        r = pthread_cond_timedwait(&moved.cond, &lock, &until);
-        latch_must_(pthread_setcancelstate(cancel, &cancel));
+        int r = pthread_cond_timedwait(&moved.cond, &lock, &until);
         return latch_had_(r) || arrivals != before;
 }
 
@@ -187,6 +188,7 @@ static bool is_circle_locked(void) {
 }
 
 static void print_circle_locked(void) {
+        _cleanup_(latch_cancel_back) _unused_ int cancel = latch_cancel_off();
         const struct pct_thread *t = &mine;
 
         fprintf(stderr, "latch: pct: a deadlock, again by LATCH_PCT=%llu,%llu,%u\n",

@@ -10,9 +10,12 @@
 
 struct latch_rcu latch_rcu;
 
-/* liburcu waits for registered threads alone: a read section of another protects nothing. */
+/* liburcu waits for registered threads alone: a read section of another protects nothing. It registers its own, which
+ * runs callbacks, and lets it leave. */
 static void must_have_begun(void) {
-        if (!latch_thread_self()->in_rcu)
+        const struct latch_thread *self = latch_thread_self();
+
+        if (!self->in_rcu && !self->in_callback)
                 latch_report(LATCH_NOT_BEGUN, NULL, NULL, NULL);
 }
 
@@ -31,7 +34,6 @@ static void run_deferred(struct rcu_head *rcu) {
 
         struct latch_thread *self = latch_thread_self();
 
-        self->in_rcu = true; /* liburcu registers its own thread */
         self->in_callback = true;
         LATCH_ORDER_AFTER(&latch_rcu);
         LATCH_ORDER_AFTER(d);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/macros.h"
 #include "latch/latch_private.h"
 #include "latch/policy.h"
 
@@ -145,6 +146,7 @@ static bool is_final(enum latch_violation what) {
         case LATCH_WAIT_WITHOUT:
         case LATCH_BLOCKING_IN_CALLBACK:
         case LATCH_WAIT_IN_SECTION:
+        case LATCH_IN_HANDLER:
         case LATCH_TOO_MANY:
         case LATCH_LEASE_NOT_ALIVE:
         case LATCH_HAND_OVER_WITHOUT:
@@ -176,6 +178,7 @@ static void end(enum latch_violation what) {
 
 void latch_report(enum latch_violation what, const struct latch_head *lock,
                   const struct latch_site *site, const char *detail) {
+        _cleanup_(latch_cancel_back) _unused_ int cancel = latch_cancel_off();
         const struct latch_thread *self = latch_thread_self();
 
         if (!begin(what, self, site, detail))
@@ -190,6 +193,7 @@ void latch_report(enum latch_violation what, const struct latch_head *lock,
 
 void latch_report_about(enum latch_violation what, const struct latch_site *site,
                         const char *detail, void (*print)(const void *thing), const void *thing) {
+        _cleanup_(latch_cancel_back) _unused_ int cancel = latch_cancel_off();
         const struct latch_thread *self = latch_thread_self();
 
         if (!begin(what, self, site, detail))

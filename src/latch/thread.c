@@ -1,6 +1,9 @@
 /* The contract is in latch/thread.h. */
 #include "latch/thread.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <urcu.h>
@@ -13,6 +16,13 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* Who held a lock that nobody will let go, for reports that come later. */
 struct latch_thread latch_ended = {.name = "(ended)"};
+
+/* A grace period would wait for it, and look at words that are another's by then. */
+static void leave_rcu(struct latch_thread *t) {
+        if (t->in_rcu)
+                rcu_unregister_thread();
+        t->in_rcu = false;
+}
 
 static void thread_ends(void *arg) {
         struct latch_thread *t = arg;
@@ -28,7 +38,8 @@ static void thread_ends(void *arg) {
                 }
         if (latch_pct_is_on())
                 latch_pct_end();
-        latch_threads_remove(t);
+        leave_rcu(t);
+        latch_threads_end(t);
         LATCH_SET_(t->top, NULL);
         t->tid = 0; /* destructors that come after this one make it anew */
         latch_open_short_way(t);
@@ -43,13 +54,23 @@ static void forks(void) {
 /* A child has one thread, with another number. */
 static void forked(void) {
         latch_threads_in_child(&latch_self_);
+        latch_watchdog_in_child();
+        latch_dump_in_child();
         latch_pct_in_child();
 }
 
+/* A thread whose end goes unseen would stay in the list of the living. */
+static void must_be_seen(int r, const char *call) {
+        if (r == 0)
+                return;
+        fprintf(stderr, "latch: %s: %s: a thread's end cannot be seen without it\n", call,
+                strerror(r));
+        abort();
+}
+
 static void make_key(void) {
-        if (pthread_key_create(&at_end, thread_ends) != 0 ||
-            pthread_atfork(forks, latch_threads_after_fork, forked) != 0)
-                __builtin_trap();
+        must_be_seen(pthread_key_create(&at_end, thread_ends), "pthread_key_create");
+        must_be_seen(pthread_atfork(forks, latch_threads_after_fork, forked), "pthread_atfork");
         latch_pct_from_environment();
 }
 
@@ -60,7 +81,7 @@ static __attribute__((noinline)) void make_self(void) {
         LATCH_SET_(t->top, t->held);
         (void)pthread_getname_np(pthread_self(), t->name, sizeof t->name);
         pthread_once(&once, make_key);
-        (void)pthread_setspecific(at_end, t);
+        must_be_seen(pthread_setspecific(at_end, t), "pthread_setspecific");
         latch_threads_add(t);
         latch_open_short_way(t);
 }
@@ -100,7 +121,5 @@ void latch_thread_end(void) {
         struct latch_thread *t = latch_thread_self();
 
         latch_judge_held(t, LATCH_END_WHILE_HOLDING, NULL, NULL);
-        if (t->in_rcu)
-                rcu_unregister_thread();
-        t->in_rcu = false;
+        leave_rcu(t);
 }

@@ -31,7 +31,13 @@ void latch_threads_add(struct latch_thread *t) {
         latch_threads_unlock();
 }
 
-void latch_threads_remove(struct latch_thread *t) {
+/* The counts go over in the same moment, so that no total lacks them or has them twice. */
+static void fold_locked(struct latch_thread *t) {
+        latch_figures_of_ended(t);
+        latch_trace_end(t);
+}
+
+void latch_threads_end(struct latch_thread *t) {
         latch_threads_lock();
         if (t->before)
                 t->before->next = t->next;
@@ -39,15 +45,18 @@ void latch_threads_remove(struct latch_thread *t) {
                 first = t->next;
         if (t->next)
                 t->next->before = t->before;
-        latch_figures_of_ended(t);
-        latch_trace_end(t);
+        fold_locked(t);
         latch_threads_unlock();
+}
+
+void latch_threads_each_locked(void (*fn)(struct latch_thread *t, void *arg), void *arg) {
+        for (struct latch_thread *t = first; t; t = t->next)
+                fn(t, arg);
 }
 
 void latch_threads_each(void (*fn)(struct latch_thread *t, void *arg), void *arg) {
         latch_threads_lock();
-        for (struct latch_thread *t = first; t; t = t->next)
-                fn(t, arg);
+        latch_threads_each_locked(fn, arg);
         latch_threads_unlock();
 }
 
@@ -66,9 +75,13 @@ void latch_threads_after_fork(void) {
 }
 
 void latch_threads_in_child(struct latch_thread *only) {
+        for (struct latch_thread *t = first; t; t = t->next)
+                if (t != only)
+                        fold_locked(t);
         first = NULL;
         if (only->tid != 0) {
                 only->tid = gettid();
+                latch_trace_in_child(only);
                 link_in(only);
         }
         latch_threads_unlock();

@@ -14,7 +14,7 @@
 /* Under the list's lock. */
 static struct latch_ring *rings, *ended_first, **ended_last = &ended_first;
 static unsigned ring_count, ended_count;
-static _Atomic uint64_t lost_by_ended;
+static uint64_t lost_by_ended;
 
 /* ---- rings ---- */
 
@@ -115,8 +115,13 @@ void latch_trace_end(struct latch_thread *t) {
         if (t->ring)
                 put_with_ended(t->ring);
         t->ring = NULL;
-        LATCH_SET_(lost_by_ended, LATCH_GET_(lost_by_ended) + LATCH_GET_(t->lost));
+        lost_by_ended += LATCH_GET_(t->lost);
         LATCH_SET_(t->lost, 0);
+}
+
+void latch_trace_in_child(struct latch_thread *t) {
+        if (t->ring)
+                t->ring->tid = t->tid;
 }
 
 bool latch_trace_has_ring(struct latch_thread *t) {
@@ -303,8 +308,10 @@ int latch_trace_copy(struct latch_trace **ret) {
 
         if (!trace)
                 return -ENOMEM;
-        latch_threads_each(add_lost, &trace->lost);
-        trace->lost += LATCH_GET_(lost_by_ended);
+        latch_threads_lock();
+        latch_threads_each_locked(add_lost, &trace->lost);
+        trace->lost += lost_by_ended;
+        latch_threads_unlock();
         int r = copy_rings(trace);
         if (r < 0) {
                 latch_trace_free(trace);

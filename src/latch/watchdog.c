@@ -2,11 +2,14 @@
 #include "latch/watchdog.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 
+#include "base/macros.h"
 #include "latch/look_private.h"
 
-#define PERIODS_LATE 4
+#define PERIODS_LATE  4
+#define PERIOD_MAX_NS (UINT64_MAX / 8) /* 73 years: what is reckoned with it stays in its word */
 
 /* No lock of ours: it is not watched by itself. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -163,8 +166,27 @@ static void *watch(void *unused) {
         return NULL;
 }
 
+/* No signal is for it: a handler would run in a thread that the program does not know. */
+static int begin_watching(void) {
+        sigset_t all, before;
+
+        sigfillset(&all);
+        latch_must_(pthread_sigmask(SIG_SETMASK, &all, &before));
+        int r = pthread_create(&thread, NULL, watch, NULL);
+        latch_must_(pthread_sigmask(SIG_SETMASK, &before, NULL));
+        return r;
+}
+
 static void make_cond(void) {
         latch_cond_init(&told_to_stop);
+}
+
+/* Of a fork that came while others were anywhere in here. */
+void latch_watchdog_in_child(void) {
+        latch_must_(pthread_mutex_init(&lock, NULL));
+        if (runs)
+                make_cond();
+        runs = false;
 }
 
 int latch_watchdog_start(const struct latch_watchdog *w) {
@@ -179,8 +201,9 @@ int latch_watchdog_start(const struct latch_watchdog *w) {
                 r = -EALREADY;
         } else {
                 limits = *w;
+                limits.period_ns = MIN(w->period_ns, PERIOD_MAX_NS);
                 stops = false;
-                r = -pthread_create(&thread, NULL, watch, NULL);
+                r = -begin_watching();
                 runs = r == 0;
         }
         latch_must_(pthread_mutex_unlock(&lock));

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "latch/figures.h"
+#include "latch/latch_private.h"
 #include "latch/lock.h"
 
 #define MS UINT64_C(1000000)
@@ -87,6 +88,46 @@ static void test_every_take_is_counted(void **state) {
         assert_true(timed >= 2 * TAKES && timed < 2 * TAKES + 2 * 1024);
         assert_int_equal(after.hold.count, sum_of(&after.hold));
         assert_true(latch_quantile_ns(&after.hold, 0.5) < 100 * MS);
+}
+
+static atomic_uint ended;
+static void *take_and_end(void *arg) {
+        (void)take_often(arg);
+        atomic_fetch_add(&ended, 1);
+        return NULL;
+}
+
+/* Neither a sample that begins nor a thread that ends makes it more than it is. */
+static void test_counts_only_grow(void **state) {
+        uint64_t last = figures(LATCH_CLASS_beside).taken, first = last;
+        pthread_t t[8];
+
+        (void)state;
+        for (unsigned i = 0; i < 8; i++)
+                assert_int_equal(pthread_create(&t[i], NULL, take_and_end, NULL), 0);
+        while (atomic_load(&ended) < 8) {
+                uint64_t now = figures(LATCH_CLASS_beside).taken;
+                assert_true(now >= last && now - first <= 8 * (TAKES + 1));
+                last = now;
+        }
+        for (unsigned i = 0; i < 8; i++)
+                assert_int_equal(pthread_join(t[i], NULL), 0);
+        assert_int_equal(figures(LATCH_CLASS_beside).taken - first, 8 * TAKES);
+}
+
+/* Who is about to have it counts already, and is not taken back when it has to wait after all. */
+static void test_who_waits_is_not_taken_back(void **state) {
+        (void)state;
+        for (unsigned i = 0; i < 20; i++)
+                LATCH_WITH(inner, &inner)
+                        (void)0;
+        uint64_t before = figures(LATCH_CLASS_inner).taken;
+        latch_push_(latch_thread_self(), &inner.head, LATCH_HERE_(), LATCH_CLASS_inner, 0);
+        assert_int_equal(figures(LATCH_CLASS_inner).taken, before + 1);
+        latch_unpush(latch_thread_self());
+        assert_int_equal(figures(LATCH_CLASS_inner).taken, before + 1);
+        LATCH_WITH(inner, &inner)
+                assert_int_equal(figures(LATCH_CLASS_inner).taken, before + 1);
 }
 
 /* ---- waits and holds, by place ---- */
@@ -168,6 +209,8 @@ int main(void) {
                 cmocka_unit_test(test_quantiles),
                 cmocka_unit_test(test_a_wait_is_told_where_it_was),
                 cmocka_unit_test(test_every_take_is_counted),
+                cmocka_unit_test(test_counts_only_grow),
+                cmocka_unit_test(test_who_waits_is_not_taken_back),
                 cmocka_unit_test(test_off_counts_nothing),
         };
 

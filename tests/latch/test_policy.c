@@ -5,16 +5,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/fd.h"
 #include "base/macros.h"
+#include "catch.h"
 #include "latch/latch_private.h"
 #include "latch/lock.h"
 #include "latch/policy.h"
@@ -118,20 +118,6 @@ static void *forget(void *arg) LATCH_UNCHECKED_ {
         return NULL;
 }
 
-/* What a violation says goes to said[]. */
-static void catch_report(void (*violate)(void), char *said, size_t size) {
-        _cleanup_(fd_closep) int file = memfd_create("said", MFD_CLOEXEC);
-        _cleanup_(fd_closep) int saved = dup(STDERR_FILENO);
-
-        assert_true(file >= 0 && saved >= 0);
-        dup2(file, STDERR_FILENO);
-        violate();
-        dup2(saved, STDERR_FILENO);
-        ssize_t n = pread(file, said, size - 1, 0);
-        assert_true(n >= 0);
-        said[n] = '\0';
-}
-
 static void destroy_forgotten(void) {
         latch_mutex_done(&forgotten);
 }
@@ -142,14 +128,47 @@ static void test_the_thread_that_forgot_is_gone(void **state) {
         (void)state;
         run(forget);
         assert_counted(1);
-        catch_report(destroy_forgotten, said, sizeof said);
+        catch_stderr(destroy_forgotten, said, sizeof said);
         assert_string_equal(said, ""); /* it is counted alone */
         latch_set_policy(LATCH_POLICY_REPORT);
-        catch_report(destroy_forgotten, said, sizeof said);
+        catch_stderr(destroy_forgotten, said, sizeof said);
         assert_counted(3);
         assert_non_null(strstr(said, "latch: destroyed while held\n"));
         assert_non_null(strstr(said, "owner      (ended)"));
         assert_non_null(strstr(said, "(forget)"));
+}
+
+/* A report is no point of cancellation: who is cancelled in it would leave stderr locked. */
+static atomic_bool went_on;
+static void *recur_though_cancelled(void *arg) LATCH_UNCHECKED_ {
+        (void)arg;
+        assert_int_equal(pthread_cancel(pthread_self()), 0);
+        LATCH_GUARD(outer, &outer);
+        LATCH_GUARD(outer, &outer);
+        atomic_store(&went_on, true);
+        pthread_testcancel();
+        return NULL;
+}
+
+static void recur_in_a_thread(void) {
+        alarm(20); /* what is locked for ever hangs */
+        run(recur_though_cancelled);
+        assert_int_equal(ftrylockfile(stderr), 0);
+        funlockfile(stderr);
+        alarm(0);
+}
+
+static void test_a_report_is_made_whole(void **state) {
+        char said[2048];
+
+        (void)state;
+        latch_set_policy(LATCH_POLICY_REPORT);
+        catch_stderr(recur_in_a_thread, said, sizeof said);
+        assert_true(atomic_load(&went_on));
+        assert_counted(1);
+        assert_non_null(strstr(said, "latch: recursion: "));
+        assert_non_null(strstr(said, "  held       outer at 0x"));
+        assert_all_free();
 }
 
 static void upgrade(void) LATCH_UNCHECKED_ {
@@ -162,8 +181,21 @@ static void use_after_done(void) LATCH_UNCHECKED_ {
         LATCH_GUARD(inner, &inner);
 }
 
+static void take_in_handler(int number) {
+        LATCH_SIGNAL_HANDLER();
+        LATCH_GUARD(inner, &inner);
+        (void)number;
+}
+
+static void use_in_handler(void) {
+        const struct sigaction action = {.sa_handler = take_in_handler};
+
+        sigaction(SIGUSR1, &action, NULL);
+        raise(SIGUSR1);
+}
+
 static void test_some_never_go_on(void **state) {
-        static void (*const finals[])(void) = {upgrade, use_after_done};
+        static void (*const finals[])(void) = {upgrade, use_after_done, use_in_handler};
 
         (void)state;
         for (size_t i = 0; i < ELEMENTS(finals); i++) {
@@ -211,6 +243,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_a_wrong_order_is_taken, begin, end),
                 cmocka_unit_test_setup_teardown(test_what_is_held_is_not_destroyed, begin, end),
                 cmocka_unit_test_setup_teardown(test_the_thread_that_forgot_is_gone, begin, end),
+                cmocka_unit_test_setup_teardown(test_a_report_is_made_whole, begin, end),
                 cmocka_unit_test_setup_teardown(test_some_never_go_on, begin, end),
         };
 

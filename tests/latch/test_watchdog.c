@@ -1,10 +1,12 @@
 /* Tests for include/latch/watchdog.h: what is held or waited for too long, and threads that wait for each other. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "catch.h"
 #include "latch/lock.h"
 #include "latch/policy.h"
 #include "latch/thread.h"
@@ -108,20 +110,6 @@ static const struct violation violations[] = {
 
 /* ---- what goes on ---- */
 
-/* What fn says goes to said[]. */
-static void catch_stderr(void (*fn)(void), char said[REPORT_MAX]) {
-        _cleanup_(fd_closep) int file = memfd_create("said", MFD_CLOEXEC);
-        _cleanup_(fd_closep) int saved = dup(STDERR_FILENO);
-
-        assert_true(file >= 0 && saved >= 0);
-        dup2(file, STDERR_FILENO);
-        fn();
-        dup2(saved, STDERR_FILENO);
-        ssize_t n = pread(file, said, REPORT_MAX - 1, 0);
-        assert_true(n >= 0);
-        said[n] = '\0';
-}
-
 static void wait_for_stalls(uint64_t n) {
         uint64_t deadline = clock_mono_ns() + 20000 * MS;
 
@@ -162,7 +150,7 @@ static void test_a_long_hold_and_a_long_wait_are_told_once(void **state) {
         char said[REPORT_MAX], want[128];
 
         (void)state;
-        catch_stderr(hold_while_another_waits, said);
+        catch_stderr(hold_while_another_waits, said, sizeof said);
         assert_non_null(strstr(said, "latch: a lock is held for too long, for 0.0"));
         snprintf(want, sizeof want, "taken at   %s:%d (hold_while", __FILE__, hold_line);
         assert_non_null(strstr(said, want));
@@ -190,7 +178,7 @@ static void test_short_holds_are_not_told(void **state) {
         char said[REPORT_MAX];
 
         (void)state;
-        catch_stderr(hold_often, said);
+        catch_stderr(hold_often, said, sizeof said);
         assert_string_equal(said, "");
 }
 
@@ -227,7 +215,7 @@ static void test_a_wait_that_ends_is_no_deadlock(void **state) {
         char said[REPORT_MAX];
 
         (void)state;
-        catch_stderr(wait_in_a_circle_for_a_time, said);
+        catch_stderr(wait_in_a_circle_for_a_time, said, sizeof said);
         assert_null(strstr(said, "circle"));
 }
 
@@ -240,11 +228,67 @@ static void test_a_dump_tells_who_holds(void **state) {
         char said[REPORT_MAX];
 
         (void)state;
-        catch_stderr(dump, said);
+        catch_stderr(dump, said, sizeof said);
         assert_non_null(strstr(said, ", of which 1 hold or wait for a lock\n"));
         assert_non_null(strstr(said, "    holds    beside (read) at 0x"));
         assert_int_equal(latch_dump(-1), -EBADF);
         assert_int_equal(latch_watchdog_start(&(struct latch_watchdog){.hold_ns = 1}), -EINVAL);
+}
+
+static atomic_bool handled;
+static void handle(int number) {
+        (void)number;
+        atomic_store(&handled, true);
+}
+
+/* One that nobody else takes stays for who asks for it. */
+static void test_no_signal_is_for_it(void **state) {
+        uint64_t end = clock_mono_ns() + 10 * MS;
+        sigset_t one;
+
+        (void)state;
+        signal(SIGUSR1, handle);
+        sigemptyset(&one);
+        sigaddset(&one, SIGUSR1);
+        assert_int_equal(latch_watchdog_start(&circles_alone), 0);
+        assert_int_equal(pthread_sigmask(SIG_BLOCK, &one, NULL), 0);
+        assert_int_equal(kill(getpid(), SIGUSR1), 0);
+        while (!atomic_load(&handled) && clock_mono_ns() < end)
+                sched_yield();
+        assert_false(atomic_load(&handled));
+        assert_int_equal(sigtimedwait(&one, NULL, &(struct timespec){.tv_sec = 1}), SIGUSR1);
+        assert_int_equal(pthread_sigmask(SIG_UNBLOCK, &one, NULL), 0);
+        latch_watchdog_stop();
+}
+
+/* A period that is beyond all time has no look before its end. */
+static void test_a_period_may_be_any_time(void **state) {
+        uint64_t before = latch_stalls(), end = clock_mono_ns() + 10 * MS;
+
+        (void)state;
+        assert_int_equal(latch_watchdog_start(
+                                 &(struct latch_watchdog){.hold_ns = 1, .period_ns = UINT64_MAX}),
+                         0);
+        LATCH_WITH(outer, &outer)
+                while (clock_mono_ns() < end)
+                        sched_yield();
+        latch_watchdog_stop();
+        assert_int_equal(latch_stalls(), before);
+}
+
+/* A dump changes nothing of what it is written to. */
+static void test_a_dump_leaves_its_file_as_it_was(void **state) {
+        _cleanup_(fd_closep) int file = memfd_create("dump", MFD_CLOEXEC);
+        char said[REPORT_MAX] = "";
+
+        (void)state;
+        assert_int_equal(pwrite(file, "????", 4, 0), 4);
+        int flags = fcntl(file, F_GETFL);
+        LATCH_WITH(outer, &outer)
+                assert_int_equal(latch_dump(file), 0);
+        assert_int_equal(fcntl(file, F_GETFL), flags);
+        assert_true(pread(file, said, sizeof said - 1, 0) > 0); /* it was written where it stood */
+        assert_int_equal(strncmp(said, "  threads", 9), 0);
 }
 
 int main(void) {
@@ -253,6 +297,9 @@ int main(void) {
                 cmocka_unit_test(test_short_holds_are_not_told),
                 cmocka_unit_test(test_a_wait_that_ends_is_no_deadlock),
                 cmocka_unit_test(test_a_dump_tells_who_holds),
+                cmocka_unit_test(test_a_dump_leaves_its_file_as_it_was),
+                cmocka_unit_test(test_no_signal_is_for_it),
+                cmocka_unit_test(test_a_period_may_be_any_time),
         };
 
         make_locks();
