@@ -6,6 +6,8 @@
 
 #include "session/viewer.h"
 
+#define ANSWERS_NS 500000000u /* with a look and the close: in a second */
+
 enum { OP_TEXT = 1, OP_PING = 9 };
 
 /* A close frame is queued or was received: it has CLOSE_NS to be answered. */
@@ -73,6 +75,16 @@ static void listen_for_life(struct pump *p, struct sock *c, uint64_t now_ns) {
         }
 }
 
+/* Whoever ends his own sign-in, by a change of his role say, hears first that it was done. Nothing more is begun for him
+ * meanwhile (rpc), and what takes its time is not waited for. */
+static bool answers_are_due(struct sock *c, uint64_t now_ns) {
+        if (atomic_load(&c->port.requests) == 0)
+                return false;
+        if (c->answers_until_ns == 0)
+                c->answers_until_ns = now_ns + ANSWERS_NS;
+        return now_ns < c->answers_until_ns;
+}
+
 /* Why, for the page, and then the end. */
 static void say_signed_out(struct sock *c) {
         static const char *const whys[] = {
@@ -100,7 +112,8 @@ void pump_care(struct pump *p, struct sock *c, uint64_t now_ns) {
         if (atomic_load(&c->gone) || closing(c, now_ns))
                 return;
         if (!c->echo && !identity_valid(c->port.identity)) {
-                say_signed_out(c);
+                if (!answers_are_due(c, now_ns))
+                        say_signed_out(c);
                 return;
         }
         if (!waiting(p, c, now_ns))

@@ -65,7 +65,7 @@ struct sock {
         bool raw_over;        /* raw: the exit was told... */
         uint64_t
                 raw_owed; /* ...and to where output was taken, to be acknowledged once it is written */
-        uint64_t nap_until_ns, close_until_ns, pinged_ns;
+        uint64_t nap_until_ns, close_until_ns, answers_until_ns, pinged_ns;
         int waiting_bytes; /* in the kernel, when last looked at while blocked; -1 unknown */
 
         _Atomic uint64_t progress_ns; /* any thread: data has left */

@@ -261,17 +261,23 @@ static void test_deep_nesting_is_an_error_and_no_crash(void **state) {
         wait_for(open_sockets() == 0);
 }
 
+static void sign_out(const char *mine) {
+        char head[256];
+
+        snprintf(head, sizeof head, "Authorization: Bearer %s\r\n", mine);
+        post(&s, "/api/logout", head, "", &r);
+        assert_int_equal(r.status, 204);
+}
+
 static void test_signing_out_closes_the_sockets(void **state) {
-        char mine[TOKEN_TEXT_MAX], head[256];
+        char mine[TOKEN_TEXT_MAX];
         uint64_t began;
         int fd;
 
         (void)state;
         sign_in(&s, mine);
         fd = ws_open(&s, "/v1/ws", mine);
-        snprintf(head, sizeof head, "Authorization: Bearer %s\r\n", mine);
-        post(&s, "/api/logout", head, "", &r);
-        assert_int_equal(r.status, 204);
+        sign_out(mine);
         began = clock_mono_ms();
         ws_read(fd, &f); /* hello */
         ws_read(fd, &f);
@@ -284,6 +290,51 @@ static void test_signing_out_closes_the_sockets(void **state) {
         assert_true(clock_mono_ms() - began < 1000);
         close(fd);
         wait_for(open_sockets() == 0);
+}
+
+static struct sock *the_only_sock(void) {
+        struct registry_item **items;
+        struct sock *c;
+        size_t n;
+
+        wait_for(registry_count(s.front->socks) == 1);
+        assert_int_equal(registry_list(s.front->socks, &items, &n), 0);
+        c = sock_of_item(items[0]);
+        assert_non_null(c);
+        registry_list_free(items, n);
+        return c;
+}
+
+/* One that is under way while its socket is signed out is answered before the end, but not waited for long. */
+static void test_answers_that_are_due_come_before_the_end(void **state) {
+        char mine[TOKEN_TEXT_MAX];
+
+        (void)state;
+        for (int answered = 0; answered < 2; answered++) {
+                sign_in(&s, mine);
+                int fd = ws_open(&s, "/v1/ws", mine);
+                struct sock *c = the_only_sock();
+                ws_read(fd, &f); /* hello */
+                atomic_fetch_add(&c->port.requests, 1);
+                sign_out(mine);
+                uint64_t began = clock_mono_ns();
+                if (answered) {
+                        poll(NULL, 0, PUMP_CARE_NS / 1000000 + 50); /* it was looked at */
+                        assert_int_equal(atomic_load(&c->close_code), 0);
+                        sock_send(c, 1, "answer", 6);
+                        atomic_fetch_sub(&c->port.requests, 1);
+                        ws_read(fd, &f);
+                        assert_string_equal(f.data, "answer");
+                }
+                ws_read(fd, &f);
+                assert_non_null(strstr(f.data, "user.signed_out"));
+                assert_int_equal(ws_read_close(fd), 1008);
+                assert_true(answered || clock_mono_ns() - began >= 400000000u);
+                if (!answered)
+                        atomic_fetch_sub(&c->port.requests, 1);
+                sock_unref(c);
+                wait_for(open_sockets() == 0);
+        }
 }
 
 static void test_a_client_that_vanishes_is_let_go(void **state) {
@@ -338,19 +389,6 @@ static void send_big(int fd) {
         head[1] |= 0x80;
         client_send(fd, head, h + 4);
         client_send(fd, big, sizeof big);
-}
-
-static struct sock *the_only_sock(void) {
-        struct registry_item **items;
-        struct sock *c;
-        size_t n;
-
-        wait_for(registry_count(s.front->socks) == 1);
-        assert_int_equal(registry_list(s.front->socks, &items, &n), 0);
-        c = sock_of_item(items[0]);
-        assert_non_null(c);
-        registry_list_free(items, n);
-        return c;
 }
 
 /* civetweb hands a connection's number, and its slot, to the next client: what is still sent to the one before
@@ -469,6 +507,7 @@ int main(void) {
                 cmocka_unit_test(test_requests_are_answered),
                 cmocka_unit_test(test_deep_nesting_is_an_error_and_no_crash),
                 cmocka_unit_test(test_signing_out_closes_the_sockets),
+                cmocka_unit_test(test_answers_that_are_due_come_before_the_end),
                 cmocka_unit_test(test_a_client_that_vanishes_is_let_go),
                 cmocka_unit_test(test_a_client_that_reads_nothing),
                 cmocka_unit_test(test_a_late_write_reaches_no_stranger),
