@@ -72,8 +72,10 @@ struct latch_cond {
 /* done reports if the lock is held. */
 void latch_mutex_init(struct latch_mutex *m, enum latch_class class);
 #define latch_mutex_done(m) latch_mutex_done_(m, LATCH_HERE_())
+void latch_mutex_done_(struct latch_mutex *m, const struct latch_site *site);
 void latch_rwlock_init(struct latch_rwlock *l, enum latch_class class);
 #define latch_rwlock_done(l) latch_rwlock_done_(l, LATCH_HERE_())
+void latch_rwlock_done_(struct latch_rwlock *l, const struct latch_site *site);
 void latch_cond_init(struct latch_cond *c);
 void latch_cond_done(struct latch_cond *c);
 
@@ -92,7 +94,9 @@ bool latch_holds_mutex(const struct latch_mutex *m);
 
 /* When the caller's guard of m ends, m is `to`'s and nobody else gets it in between: who wants it waits until
  * `to` has taken it up with LATCH_GUARD_HANDED or LATCH_WITH_HANDED, and let it go. A thread that ends before
- * that is reported. `to`: a thread that called latch_thread_begin and lives until then. */
+ * that is reported. LATCH_TRY of `to` takes it up, too. While `to` waits to be handed something it waits for work, as
+ * on a condition: in no figure, and not too long for the watchdog. `to`: a thread that called latch_thread_begin and
+ * lives until then. */
 struct latch_thread;
 #define latch_hand_over(m, to) latch_hand_over_(m, to, LATCH_HERE_())
 
@@ -124,11 +128,14 @@ struct latch_thread;
  * taken in a wrong order, so none is judged. The _UNTIL forms wait until clock_mono_ns() is there (CLOCK_MONOTONIC),
  * in the order of the table. */
 #define LATCH_TRY(name, p)                                                                         \
-        LATCH_MAYBE_(mutex, name, p, latch_begin_try_mutex(p, LATCH_HERE_()), __COUNTER__)
+        LATCH_MAYBE_(mutex, name, p, latch_begin_try_mutex(p, LATCH_HERE_(), LATCH_CLASS_##name),  \
+                     __COUNTER__)
 #define LATCH_TRY_READ(name, p)                                                                    \
-        LATCH_MAYBE_(read, name, p, latch_begin_try_read(p, LATCH_HERE_()), __COUNTER__)
+        LATCH_MAYBE_(read, name, p, latch_begin_try_read(p, LATCH_HERE_(), LATCH_CLASS_##name),    \
+                     __COUNTER__)
 #define LATCH_TRY_WRITE(name, p)                                                                   \
-        LATCH_MAYBE_(write, name, p, latch_begin_try_write(p, LATCH_HERE_()), __COUNTER__)
+        LATCH_MAYBE_(write, name, p, latch_begin_try_write(p, LATCH_HERE_(), LATCH_CLASS_##name),  \
+                     __COUNTER__)
 #define LATCH_UNTIL(name, p, mono_ns)                                                              \
         LATCH_MAYBE_(mutex, name, p, LATCH_UNTIL_INIT_(mutex, name, p, mono_ns), __COUNTER__)
 #define LATCH_UNTIL_READ(name, p, mono_ns)                                                         \

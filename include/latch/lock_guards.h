@@ -11,8 +11,6 @@
 
 #pragma GCC visibility push(default)
 
-void latch_mutex_done_(struct latch_mutex *m, const struct latch_site *site);
-void latch_rwlock_done_(struct latch_rwlock *l, const struct latch_site *site);
 /* What is not plain (lock_fast.h); class: the guard's. False: this thread has it already, and the policy lets it go on. */
 bool latch_take_long_(struct latch_head *h, const struct latch_site *site, enum latch_kind kind,
                       enum latch_class class);
@@ -61,8 +59,14 @@ LATCH_INLINE_ bool latch_is_off_(unsigned level, enum latch_kind kind, bool firs
         return (kind != LATCH_MUTEX) == first && level == LATCH_LEVEL_OFF;
 }
 
-static inline const struct latch_site *latch_watched_(const struct latch_site *site) {
-        return latch_level() == LATCH_LEVEL_OFF ? NULL : site;
+/* NULL at level 0; else a lock of another class is reported. */
+static inline const struct latch_site *latch_watched_(const struct latch_head *h,
+                                                      const struct latch_site *site,
+                                                      enum latch_class class) {
+        if (latch_level() == LATCH_LEVEL_OFF)
+                return NULL;
+        latch_judge_class_(h, site, class);
+        return site;
 }
 
 /* One guard type for each way to hold. `lock` is NULL if it was not had, `site` if the hold began at level 0. */
@@ -100,16 +104,17 @@ static inline const struct latch_site *latch_watched_(const struct latch_site *s
                         latch_take_long_(&l->head, site, kind, class) ? l : NULL, site};           \
         }                                                                                          \
         static inline struct latch_guard_##mode latch_begin_try_##mode(                            \
-                struct type *l, const struct latch_site *site) {                                   \
-                site = latch_watched_(site);                                                       \
-                bool got = latch_take_try_(&l->head, site, kind);                                  \
-                return (struct latch_guard_##mode){got ? l : NULL, site};                          \
+                struct type *l, const struct latch_site *site, enum latch_class class) {           \
+                site = latch_watched_(&l->head, site, class);                                      \
+                return (struct latch_guard_##mode){                                                \
+                        latch_take_try_(&l->head, site, kind) ? l : NULL, site};                   \
         }                                                                                          \
         static inline struct latch_guard_##mode latch_begin_until_##mode(                          \
-                struct type *l, uint64_t mono_ns, const struct latch_site *site) {                 \
-                site = latch_watched_(site);                                                       \
-                bool got = latch_take_until_(&l->head, mono_ns, site, kind);                       \
-                return (struct latch_guard_##mode){got ? l : NULL, site};                          \
+                struct type *l, uint64_t at, const struct latch_site *site,                        \
+                enum latch_class class) {                                                          \
+                site = latch_watched_(&l->head, site, class);                                      \
+                return (struct latch_guard_##mode){                                                \
+                        latch_take_until_(&l->head, at, site, kind) ? l : NULL, site};             \
         }
 LATCH_GUARD_TYPE_(mutex, latch_mutex, LATCH_MUTEX, acquire_capability)
 LATCH_GUARD_TYPE_(read, latch_rwlock, LATCH_READ, acquire_shared_capability)
@@ -122,9 +127,7 @@ static inline struct latch_guard_mutex latch_begin_handed(struct latch_mutex *m,
                                                           const struct latch_site *site,
                                                           enum latch_class class)
         LATCH_TSA_(acquire_capability(*m)) LATCH_UNCHECKED_ {
-        site = latch_watched_(site);
-        if (site)
-                latch_judge_class_(&m->head, site, class);
+        site = latch_watched_(&m->head, site, class);
         return (struct latch_guard_mutex){latch_take_handed_(m, site) ? m : NULL, site};
 }
 
@@ -216,7 +219,8 @@ LATCH_CLASSES(X)
 /* Either compiler judges its order. */
 #define LATCH_UNTIL_INIT_(mode, name, p, mono_ns)                                                  \
         (LATCH_SHOW_ORDER_(name), latch_probe_take_##mode##_##name(p),                             \
-         latch_probe_drop_##mode##_##name(p), latch_begin_until_##mode(p, mono_ns, LATCH_HERE_()))
+         latch_probe_drop_##mode##_##name(p),                                                      \
+         latch_begin_until_##mode(p, mono_ns, LATCH_HERE_(), LATCH_CLASS_##name))
 
 #define LATCH_GUARD_(mode, name, p, n) LATCH_GUARD_2_(mode, name, p, n)
 #define LATCH_GUARD_2_(mode, name, p, n)                                                           \

@@ -16,9 +16,9 @@
 enum latch_step {
         LATCH_STEP_TAKE,
         LATCH_STEP_DROP,
-        LATCH_STEP_WAIT, /* others hold it; then comes a take, or it was not had in time */
+        LATCH_STEP_WAIT, /* others hold it, or it was handed over to one; then comes a take, or it was not had in time */
         LATCH_STEP_COND_WAIT, /* lock is the condition; its mutex was dropped before, and is taken after */
-        LATCH_STEP_HEIR_WAIT, /* for it to be handed over, or for the heir to let it go */
+        LATCH_STEP_HEIR_WAIT, /* for it to be handed over */
 };
 
 struct latch_event {

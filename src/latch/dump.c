@@ -25,16 +25,21 @@ static void print_hold(FILE *to, const struct latch_look_hold *h, uint64_t now_n
 
 static void print_wait(FILE *to, const struct latch_look *look, unsigned i, uint64_t now_ns) {
         const struct latch_look_thread *t = &look->of[i];
-        const char *sign = ", which is held by";
 
         fprintf(to, "    waits    %s%s at %p",
                 t->waits == LATCH_WAITS_HEIR ? "for a hand-over of " : "for ",
                 latch_class_name(t->waits_class), t->waits_for);
         print_place(to, "at", t->waits_at);
         print_for(to, t->waits_since_ns, now_ns);
-        for (int j = latch_look_holder(look, i, 0); j >= 0;
-             j = latch_look_holder(look, i, (unsigned)j + 1), sign = ",")
-                fprintf(to, "%s %s (tid %d)", sign, look->of[j].name, (int)look->of[j].tid);
+        for (int j = latch_look_holder(look, i, 0), n = 0; j >= 0;
+             j = latch_look_holder(look, i, (unsigned)j + 1), n++) {
+                bool heir = latch_look_is_heir(look, (unsigned)j, t->waits_for);
+                fprintf(to, "%s %s (tid %d)",
+                        heir     ? ", which was handed over to"
+                        : n == 0 ? ", which is held by"
+                                 : ",",
+                        look->of[j].name, (int)look->of[j].tid);
+        }
         fputc('\n', to);
 }
 
@@ -45,9 +50,10 @@ static void print_circle(FILE *to, const struct latch_look *look) {
                 const struct latch_look_thread *t = &look->of[path[i]];
                 const struct latch_look_thread *next = &look->of[path[(i + 1) % n]];
 
-                fprintf(to, "  %-10s %s waits for %s at %p, which %s holds\n",
-                        i == 0 ? "circle" : "", t->name, latch_class_name(t->waits_class),
-                        t->waits_for, next->name);
+                fprintf(to, "  %-10s %s waits for %s at %p, which %s %s\n", i == 0 ? "circle" : "",
+                        t->name, latch_class_name(t->waits_class), t->waits_for, next->name,
+                        latch_look_is_heir(look, path[(i + 1) % n], t->waits_for) ? "is to take up"
+                                                                                  : "holds");
         }
 }
 

@@ -225,6 +225,17 @@ void latch_wait_begin(const void *what, enum latch_class class, const struct lat
                       enum latch_waiting how);
 void latch_wait_end(void);
 
+/* m, whose mutex this thread has, was handed over to it. */
+void latch_take_up(struct latch_mutex *m);
+
+/* Mutexes that have an heir, who has not taken them up; NULL where an entry is free. Under the list's lock. */
+#define LATCH_HANDED_MAX 64
+struct latch_handed {
+        const void *lock;
+        const struct latch_thread *heir;
+};
+void latch_handed_locked(struct latch_handed ret[LATCH_HANDED_MAX]);
+
 /* This thread has m's mutex: whether it still has it once an heir, if there is one, has let it go; false: the
  * time came first, and it has it no more. */
 bool latch_lock_until(struct latch_mutex *m, uint64_t mono_ns); /* UINT64_MAX: for ever */

@@ -53,12 +53,22 @@ static void copy_thread(struct latch_thread *t, void *arg) {
 
 void latch_look(struct latch_look *ret) {
         ret->threads = ret->count = ret->more = 0;
-        latch_threads_each(copy_thread, ret);
+        latch_threads_lock();
+        latch_threads_each_locked(copy_thread, ret);
+        latch_handed_locked(ret->handed);
+        latch_threads_unlock();
 }
 
 static bool holds(const struct latch_look_thread *t, const void *lock) {
         for (unsigned i = 0; i < t->count; i++)
                 if (t->holds[i].lock == lock)
+                        return true;
+        return false;
+}
+
+bool latch_look_is_heir(const struct latch_look *look, unsigned i, const void *lock) {
+        for (unsigned j = 0; j < LATCH_HANDED_MAX; j++)
+                if (look->handed[j].lock == lock && look->handed[j].heir == look->of[i].id)
                         return true;
         return false;
 }
@@ -69,7 +79,7 @@ int latch_look_holder(const struct latch_look *look, unsigned i, unsigned from) 
         if (t->waits != LATCH_WAITS_LOCK && t->waits != LATCH_WAITS_UNTIL)
                 return -1;
         for (unsigned j = from; j < look->count; j++)
-                if (holds(&look->of[j], t->waits_for))
+                if (holds(&look->of[j], t->waits_for) || latch_look_is_heir(look, j, t->waits_for))
                         return (int)j;
         return -1;
 }

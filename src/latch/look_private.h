@@ -37,6 +37,7 @@ struct latch_look {
         unsigned threads; /* that ever took a lock and live */
         unsigned count, more;
         struct latch_look_thread of[LATCH_LOOK_MAX];
+        struct latch_handed handed[LATCH_HANDED_MAX];
 };
 
 void latch_look(struct latch_look *ret);
@@ -46,7 +47,10 @@ static inline bool latch_look_waits(const struct latch_look_thread *t) {
         return t->waits != LATCH_WAITS_NOT && t->waits != LATCH_WAITS_COND;
 }
 
-/* Who holds the lock that thread i waits for, from j on; -1: nobody, as far as is known. */
+/* Whether it was handed over to thread i, which has not taken it up. */
+bool latch_look_is_heir(const struct latch_look *look, unsigned i, const void *lock);
+
+/* Who holds the lock that thread i waits for, or is to hold it first, from j on; -1: nobody, as far as is known. */
 int latch_look_holder(const struct latch_look *look, unsigned i, unsigned from);
 
 /* A circle of waits: its threads go to path[], each waiting for the next, the last for the first. How many; 0: none. */

@@ -81,8 +81,8 @@ void latch_threads_in_child(struct latch_thread *only) {
         first = NULL;
         if (only->tid != 0) {
                 only->tid = gettid();
-                latch_trace_in_child(only);
                 link_in(only);
         }
+        latch_trace_in_child(only);
         latch_threads_unlock();
 }

@@ -13,13 +13,25 @@
 
 /* Under the list's lock. */
 static struct latch_ring *rings, *ended_first, **ended_last = &ended_first;
+static struct latch_ring *spare; /* small ones, which their threads have larger ones for */
 static unsigned ring_count, ended_count;
+static unsigned copying; /* how many read all rings: nobody's is exchanged meanwhile */
+static atomic_bool
+        none_left; /* of the small ones, when last asked for: nobody asks before another ends */
 static uint64_t lost_by_ended;
 
 /* ---- rings ---- */
 
 static size_t size_of(uint64_t room) {
         return sizeof(struct latch_ring) + room * sizeof(struct latch_stored_event);
+}
+
+static struct latch_ring *take_spare(void) {
+        struct latch_ring *r = spare;
+
+        if (r)
+                spare = r->next_ended;
+        return r;
 }
 
 /* From those that ended first, while enough of them are kept. */
@@ -47,7 +59,6 @@ static struct latch_ring *map(uint64_t room) {
         if (r == MAP_FAILED)
                 return NULL;
         r->room = room;
-        r->full_at = room == LATCH_RING_SMALL ? room : UINT64_MAX;
         r->next = rings;
         rings = r;
         ring_count++;
@@ -55,13 +66,16 @@ static struct latch_ring *map(uint64_t room) {
 }
 
 static struct latch_ring *ring_for(const struct latch_thread *t, uint64_t room) {
-        struct latch_ring *r = reuse(room);
+        struct latch_ring *r = room == LATCH_RING_SMALL ? take_spare() : NULL;
 
+        if (!r)
+                r = reuse(room);
         if (!r)
                 r = map(room);
         if (!r)
                 return NULL;
         LATCH_SET_(r->written, 0);
+        r->full_at = room == LATCH_RING_SMALL ? room : UINT64_MAX;
         r->kept_from = 0;
         r->next_ended = NULL;
         r->of = t;
@@ -75,14 +89,26 @@ static void put_with_ended(struct latch_ring *r) {
         *ended_last = r;
         ended_last = &r->next_ended;
         ended_count++;
+        LATCH_SET_(none_left, false);
 }
 
-/* What the small one has goes along; the small one is as if of a thread that did nothing. */
-static void grow(struct latch_thread *t) {
-        struct latch_ring *small = t->ring, *large = ring_for(t, LATCH_RING_LARGE);
+static void put_with_spare(struct latch_ring *r) {
+        r->of = NULL;
+        LATCH_SET_(r->written, 0);
+        r->next_ended = spare;
+        spare = r;
+        LATCH_SET_(none_left, false);
+}
 
-        if (!large)
+/* What the small one has goes along. */
+static void grow(struct latch_thread *t) {
+        struct latch_ring *small = t->ring;
+        struct latch_ring *large = copying > 0 ? NULL : ring_for(t, LATCH_RING_LARGE);
+
+        if (!large) { /* not for a while */
+                small->full_at = LATCH_GET_(small->written) + small->room / 4;
                 return;
+        }
         uint64_t written = LATCH_GET_(small->written);
         for (uint64_t i = written - small->room; i < written; i++) {
                 struct latch_stored_event *from = &small->events[i % small->room];
@@ -94,19 +120,18 @@ static void grow(struct latch_thread *t) {
         }
         large->kept_from = written - small->room;
         LATCH_SET_(large->written, written);
-        LATCH_SET_(small->written, 0);
-        put_with_ended(small);
+        put_with_spare(small);
         t->ring = large;
 }
 
 void latch_trace_begin(struct latch_thread *t) {
-        if (t->ring && !latch_ring_is_full(t->ring))
+        if (t->ring ? !latch_ring_is_full(t->ring) : LATCH_GET_(none_left))
                 return;
         latch_threads_lock();
         if (t->ring)
                 grow(t);
-        else
-                t->ring = ring_for(t, LATCH_RING_SMALL);
+        else if (!(t->ring = ring_for(t, LATCH_RING_SMALL)))
+                LATCH_SET_(none_left, true);
         latch_threads_unlock();
         latch_open_short_way(t);
 }
@@ -120,6 +145,7 @@ void latch_trace_end(struct latch_thread *t) {
 }
 
 void latch_trace_in_child(struct latch_thread *t) {
+        copying = 0;
         if (t->ring)
                 t->ring->tid = t->tid;
 }
@@ -281,7 +307,8 @@ static int add_ring(struct latch_trace *trace, struct latch_ring *r, struct copy
         return 0;
 }
 
-/* Rings are only ever added, at the front, and never taken away. Nothing is allocated under the list's lock. */
+/* Rings are only ever added, at the front, and never taken away; a thread that is there keeps its own meanwhile. Nothing is
+ * allocated under the list's lock. */
 static int copy_rings(struct latch_trace *trace) {
         struct copy *room = malloc(sizeof *room);
         int r = 0;
@@ -289,12 +316,16 @@ static int copy_rings(struct latch_trace *trace) {
         latch_threads_lock();
         struct latch_ring *first = rings;
         unsigned count = ring_count;
+        copying++;
         latch_threads_unlock();
         trace->rings = calloc(count ? count : 1, sizeof *trace->rings);
         if (!room || !trace->rings)
                 r = -ENOMEM;
         for (struct latch_ring *at = first; at && r == 0; at = at->next)
                 r = add_ring(trace, at, room);
+        latch_threads_lock();
+        copying--;
+        latch_threads_unlock();
         free(room);
         return r;
 }

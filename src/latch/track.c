@@ -214,8 +214,9 @@ void latch_wait_begin(const void *what, enum latch_class class, const struct lat
 
 void latch_wait_end(void) {
         struct latch_thread *t = latch_thread_self();
+        enum latch_waiting how = LATCH_GET_(t->waits);
 
-        if (LATCH_GET_(t->waits) != LATCH_WAITS_COND &&
+        if ((how == LATCH_WAITS_LOCK || how == LATCH_WAITS_UNTIL) &&
             LATCH_GET_(t->waits_at)) /* not of level 0 */
                 latch_note_wait(LATCH_GET_(t->waits_class), LATCH_GET_(t->waits_at),
                                 latch_now_ns() - LATCH_GET_(t->waits_since_ns));

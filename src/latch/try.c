@@ -50,8 +50,11 @@ bool latch_take_try_(struct latch_head *h, const struct latch_site *site, enum l
         if (!latch_had_(latch_kind_try_(h, kind)))
                 return false;
         if (latch_kind_has_heir_(h, kind)) {
-                latch_kind_unlock_(h, kind);
-                return false;
+                if (LATCH_GET_(latch_mutex_of_(h)->heir) != &latch_self_) {
+                        latch_kind_unlock_(h, kind);
+                        return false;
+                }
+                latch_take_up(latch_mutex_of_(h));
         }
         if (site)
                 latch_push_any(h, site, kind);

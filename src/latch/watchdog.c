@@ -86,7 +86,8 @@ static void judge_hold(const struct latch_look_thread *t, struct latch_look_hold
 static void judge_wait(const struct latch_look *look, struct latch_look_thread *t, uint64_t now) {
         uint64_t ns = lasts(t->waits_since_ns, now);
 
-        if (limits.wait_ns == 0 || t->told || ns < limits.wait_ns || !latch_look_waits(t))
+        if (limits.wait_ns == 0 || t->told || ns < limits.wait_ns || !latch_look_waits(t) ||
+            t->waits == LATCH_WAITS_HEIR) /* for work, as on a condition */
                 return;
         t->told = true;
         begin_report("a lock is waited for too long", ns, t);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "latch/figures.h"
 #include "latch/lock.h"
 #include "latch/thread.h"
 #include "plant.h"
@@ -166,6 +167,26 @@ static void test_a_timed_wait_ends_though_the_heir_keeps_it(void **state) {
                 assert_string_equal(order, "");
 }
 
+/* The heir asks without waiting; who has it already waits for nobody. */
+static void test_the_heir_may_try(void **state) {
+        struct latch_class_figures before, after;
+
+        (void)state;
+        latch_figures(LATCH_CLASS_outer, &before);
+        LATCH_WITH(outer, &lock)
+                latch_hand_over(&lock, latch_thread_self());
+        LATCH_TRY(outer, &lock)
+        note('h');
+        else fail();
+        LATCH_WITH(outer, &lock) /* it is nobody's any more */
+                latch_hand_over(&lock, latch_thread_self());
+        LATCH_WITH_HANDED(outer, &lock)
+        note('h');
+        latch_figures(LATCH_CLASS_outer, &after);
+        assert_int_equal(after.contended, before.contended);
+        assert_int_equal(after.taken, before.taken + 4);
+}
+
 /* ---- both of two ---- */
 
 static void hold_both(void) {
@@ -257,6 +278,7 @@ int main(void) {
                 cmocka_unit_test(test_the_heir_comes_first),
                 cmocka_unit_test(test_who_will_not_wait_does_not_get_it),
                 cmocka_unit_test(test_a_timed_wait_ends_though_the_heir_keeps_it),
+                cmocka_unit_test(test_the_heir_may_try),
                 cmocka_unit_test(test_both_of_two_whatever_the_order),
         };
 

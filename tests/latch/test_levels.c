@@ -288,6 +288,42 @@ static void test_a_ring_keeps_the_newest(void **state) {
         run(trace_many);
 }
 
+/* A thread that gets a larger ring makes nobody forget one who ended. */
+#define KEPT 32 /* as many as trace.c keeps */
+static void *trace_little(void *arg) {
+        (void)arg;
+        latch_thread_begin("kept");
+        LATCH_WITH(inner, &inner)
+                (void)0;
+        return NULL;
+}
+
+static void *trace_more(void *arg) {
+        (void)arg;
+        latch_thread_begin("more");
+        for (unsigned i = 0; i < 200; i++)
+                LATCH_WITH(inner, &inner)
+                        (void)0;
+        return NULL;
+}
+
+static void test_larger_rings_push_out_nobody(void **state) {
+        struct latch_trace *trace;
+        unsigned kept = 0;
+
+        (void)state;
+        assert_int_equal(latch_set_level(LATCH_LEVEL_TRACE), 0);
+        for (unsigned i = 0; i < KEPT; i++)
+                run(trace_little);
+        for (unsigned i = 0; i < 8; i++)
+                run(trace_more);
+        assert_int_equal(latch_trace_copy(&trace), 0);
+        for (size_t i = 0; i < trace->count; i++)
+                kept += strcmp(trace->rings[i].thread, "kept") == 0;
+        latch_trace_free(trace);
+        assert_true(kept >= KEPT - 2);
+}
+
 /* One reads all rings while others write theirs. */
 static atomic_bool enough;
 static void *write_on(void *arg) {
@@ -381,6 +417,7 @@ int main(void) {
                 TEST(test_each_step_is_there),
                 TEST(test_a_reader_tells_the_writer_before_it),
                 TEST(test_a_ring_keeps_the_newest),
+                TEST(test_larger_rings_push_out_nobody),
                 TEST(test_reading_disturbs_nobody),
                 TEST(test_what_is_lost_is_counted),
                 TEST(test_a_hold_outlives_its_level),

@@ -154,6 +154,27 @@ static void test_the_order_is_for_those_who_wait(void **state) LATCH_UNCHECKED_ 
         assert_int_equal(latch_violations(), before + 1);
 }
 
+static void test_the_class_is_the_locks(void **state) LATCH_UNCHECKED_ {
+        uint64_t before = latch_violations();
+        unsigned had = 0;
+
+        (void)state;
+        latch_set_policy(LATCH_POLICY_COUNT);
+        LATCH_TRY(inner, &outer)
+        had++;
+        assert_int_equal(latch_violations(), before + 1);
+        LATCH_UNTIL(inner, &outer, clock_mono_ns() + LONG_NS)
+        had++;
+        assert_int_equal(latch_violations(), before + 2);
+        LATCH_TRY_READ(outer, &table)
+        had++;
+        LATCH_UNTIL_WRITE(outer, &table, clock_mono_ns() + LONG_NS)
+        had++;
+        latch_set_policy(LATCH_POLICY_ABORT);
+        assert_int_equal(latch_violations(), before + 4);
+        assert_int_equal(had, 4);
+}
+
 static int begin(void **state) {
         (void)state;
         latch_mutex_init(&outer, LATCH_CLASS_outer);
@@ -177,6 +198,7 @@ int main(void) {
                 cmocka_unit_test(test_readers_share_and_writers_do_not),
                 cmocka_unit_test(test_a_lock_that_comes_free_in_time_is_had),
                 cmocka_unit_test(test_the_order_is_for_those_who_wait),
+                cmocka_unit_test(test_the_class_is_the_locks),
         };
 
         unsetenv("LATCH_ORDERS"); /* wrong ones are taken here on purpose */

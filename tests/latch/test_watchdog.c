@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/macros.h"
 #include "catch.h"
+#include "latch/figures.h"
 #include "latch/lock.h"
 #include "latch/policy.h"
 #include "latch/thread.h"
@@ -95,6 +96,35 @@ static void plant_circle_through_a_reader(void) {
         pthread_join(t[0], NULL);
 }
 
+/* The heir waits for who waits for it to take up what it was handed. */
+static _Atomic(struct latch_thread *) heir;
+static pthread_barrier_t heir_is_known;
+static void *inner_before_what_it_was_handed(void *arg) {
+        (void)arg;
+        latch_thread_begin("heir");
+        atomic_store(&heir, latch_thread_self());
+        pthread_barrier_wait(&heir_is_known);
+        pthread_barrier_wait(&both);
+        LATCH_GUARD(inner, &inner);
+        return NULL;
+}
+
+static void plant_circle_through_an_heir(void) {
+        pthread_t t[2];
+
+        assert_int_equal(pthread_barrier_init(&both, NULL, 3), 0);
+        assert_int_equal(pthread_barrier_init(&heir_is_known, NULL, 2), 0);
+        latch_set_policy(LATCH_POLICY_COUNT);
+        assert_int_equal(latch_watchdog_start(&circles_alone), 0);
+        assert_int_equal(pthread_create(&t[0], NULL, inner_before_what_it_was_handed, NULL), 0);
+        pthread_barrier_wait(&heir_is_known);
+        LATCH_WITH(outer, &outer)
+                latch_hand_over(&outer, atomic_load(&heir));
+        assert_int_equal(pthread_create(&t[1], NULL, inner_then_outer, NULL), 0);
+        pthread_barrier_wait(&both);
+        pthread_join(t[0], NULL);
+}
+
 static const struct violation violations[] = {
         {PLANTED(plant_circle),
          {"latch: deadlock: threads wait for each other\n", "thread     forward (tid ",
@@ -106,6 +136,11 @@ static const struct violation violations[] = {
          {"latch: deadlock: threads wait for each other\n", "    holds    beside (read) at 0x",
           "writer waits for beside at 0x", ", which reader holds\n",
           "reader waits for outer at 0x"}},
+        {PLANTED(plant_circle_through_an_heir),
+         {"latch: deadlock: threads wait for each other\n", "    waits    for outer at 0x",
+          ", which was handed over to heir (tid ", "backward waits for outer at 0x",
+          ", which heir is to take up\n", "heir waits for inner at 0x",
+          ", which backward holds\n"}},
 };
 
 /* ---- what goes on ---- */
@@ -162,16 +197,42 @@ static void test_a_long_hold_and_a_long_wait_are_told_once(void **state) {
         assert_null(strstr(said, "circle"));
 }
 
-/* Many short holds of one lock at one place are not one that is long. */
-static void hold_often(void) {
-        uint64_t before = latch_stalls(), end = clock_mono_ns() + 80 * MS;
+static void *await_work(void *arg) {
+        (void)arg;
+        latch_thread_begin("idle");
+        atomic_store(&heir, latch_thread_self());
+        pthread_barrier_wait(&both);
+        LATCH_GUARD_HANDED(outer, &beside_it);
+        return NULL;
+}
 
+static uint64_t waits_for_outer(void) {
+        struct latch_class_figures f;
+
+        latch_figures(LATCH_CLASS_outer, &f);
+        return f.contended;
+}
+
+/* Many short holds of one lock at one place are not one that is long. Nor does an heir wait for long that has nothing to
+ * do. */
+static void hold_often(void) {
+        uint64_t before = latch_stalls(), waits = waits_for_outer();
+        uint64_t end = clock_mono_ns() + 80 * MS;
+        pthread_t t;
+
+        assert_int_equal(pthread_barrier_init(&both, NULL, 2), 0);
+        assert_int_equal(pthread_create(&t, NULL, await_work, NULL), 0);
+        pthread_barrier_wait(&both);
         assert_int_equal(latch_watchdog_start(&short_of_patience), 0);
         while (clock_mono_ns() < end)
                 LATCH_WITH(outer, &outer)
                         sched_yield();
         latch_watchdog_stop();
         assert_int_equal(latch_stalls(), before);
+        LATCH_WITH(outer, &beside_it)
+                latch_hand_over(&beside_it, atomic_load(&heir));
+        assert_int_equal(pthread_join(t, NULL), 0);
+        assert_int_equal(waits_for_outer(), waits);
 }
 
 static void test_short_holds_are_not_told(void **state) {
