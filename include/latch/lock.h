@@ -88,6 +88,7 @@ void latch_cond_broadcast(struct latch_cond *c);
 
 /* Reports if this thread holds any lock: stands before what may block or call back. */
 #define latch_blocking(what) latch_blocking_(what, LATCH_HERE_())
+void latch_blocking_(const char *what, const struct latch_site *site) LATCH_BLOCKS;
 
 /* Whether this thread holds m. True also where nobody is known to: the hold may have begun at level 0. */
 bool latch_holds_mutex(const struct latch_mutex *m);

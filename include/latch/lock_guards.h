@@ -33,7 +33,6 @@ void latch_cond_wait_(struct latch_cond *c, struct latch_mutex *m, const struct 
         LATCH_TSA_(requires_capability(*m));
 int latch_cond_wait_until_(struct latch_cond *c, struct latch_mutex *m, uint64_t mono_ns,
                            const struct latch_site *site) LATCH_TSA_(requires_capability(*m));
-void latch_blocking_(const char *what, const struct latch_site *site) LATCH_BLOCKS;
 
 #pragma GCC visibility pop
 
