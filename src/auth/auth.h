@@ -26,17 +26,17 @@ struct account {
         int64_t user_id;              /* fixed */
         char name[USER_NAME_MAX + 1]; /* fixed */
         _Atomic enum role role;
-        atomic_bool shut;        /* disabled or deleted: nothing more is begun for it */
-        _Atomic uint64_t floor;  /* identities with a lower stamp have ended */
-        atomic_uint floor_why;   /* enum auth_end of those */
-        uid_t uid;               /* fixed: host uid of the user's files and programs */
-        struct pool_turn turn;   /* the pool's */
-        atomic_uint sockets;     /* open ones */
-        atomic_uint http;        /* requests under way over HTTP; front's */
-        atomic_uint lingering;   /* those that were answered and may not have read it yet; front's */
-        atomic_uint sessions;    /* living ones */
-        atomic_uint watches;     /* of folders, on all its sockets */
-        atomic_uint searches;    /* under way */
+        atomic_bool shut;       /* disabled or deleted: nothing more is begun for it */
+        _Atomic uint64_t floor; /* identities with a lower stamp have ended */
+        atomic_uint floor_why;  /* enum auth_end of those */
+        uid_t uid;              /* fixed: host uid of the user's files and programs */
+        struct pool_turn turn;  /* the pool's */
+        atomic_uint sockets;    /* open ones */
+        atomic_uint http;       /* requests under way over HTTP; front's */
+        atomic_uint lingering;  /* those that were answered and may not have read it yet; front's */
+        atomic_uint sessions;   /* living ones */
+        atomic_uint watches;    /* of folders, on all its sockets */
+        atomic_uint searches;   /* under way */
         atomic_size_t requested; /* bytes of requests received and not answered; rpc's */
         /* GCRA: theoretical arrival times of the next run and the next request, monotonic */
         _Atomic uint64_t runs_tat_ns, requests_tat_ns;
