@@ -284,7 +284,7 @@ static bool handle(struct request *r) {
 }
 
 /* No second request on this connection, and civetweb does not drain what it has not read. The share is given
- * back before the client can see the end: who asks one thing after the other has never more than one. */
+ * back before the connection's end: who waits for that between two requests has never more than one. */
 static int finish(struct request *r, bool linger) {
         if (r->share)
                 atomic_fetch_sub(r->share, 1);

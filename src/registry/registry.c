@@ -273,7 +273,7 @@ int registry_new(size_t limit, void (*reclaim)(struct registry_item *item), stru
         if (!reg)
                 return -ENOMEM;
 
-        /* As many buckets as items may come, made now: adding never allocates under the lock. */
+        /* As many buckets as items may come, up to 65,536, made now: adding never allocates under the lock. */
         size_t buckets = buckets_for(limit);
         reg->buckets = calloc(buckets, sizeof *reg->buckets);
         if (!reg->buckets) {

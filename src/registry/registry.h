@@ -70,7 +70,7 @@ bool registry_remove(struct registry *reg, struct registry_item *item);
 bool registry_remove_generation(struct registry *reg, const void *key, size_t n,
                                 uint64_t generation);
 
-/* References to all items there now, in no order. 0, -ENOMEM. */
+/* References to all items there now, in no order; of those that come, go or are replaced meanwhile, some. 0, -ENOMEM. */
 _must_use_ int registry_list(struct registry *reg, struct registry_item ***ret, size_t *ret_n);
 void registry_list_free(struct registry_item **items, size_t n); /* lets the references go, too */
 
