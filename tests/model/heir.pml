@@ -115,7 +115,15 @@ active proctype heir_of_it() {
 
         do
         :: takes < GIVES ->
-                do
+                if
+                :: atomic { mutex == NOBODY -> mutex = 1 };     /* tries first */
+                        if
+                        :: heir == 1 -> goto had
+                        :: else -> unlock(1)
+                        fi
+                :: true                                         /* another has it */
+                fi;
+                do                                              /* await_hand_over */
                 :: true ->
 #ifndef BROKEN_2 /* looks first: what is handed over in between is slept through */
                         seen = handed;
@@ -130,8 +138,8 @@ active proctype heir_of_it() {
 #endif
                         sleep_on(1, seen)
                 od;
-                seen = 0;
-                name_heir(NOBODY);                              /* take_up */
+had:            seen = 0;
+                name_heir(NOBODY);                              /* latch_take_up */
                 promised = false;
                 have_it();
                 unlock(1);
