@@ -52,8 +52,7 @@ LATCH_INLINE_ void latch_take_plain_(struct latch_head *h, enum latch_kind kind)
                 latch_yield_to_heir_(latch_mutex_of_(h), NULL);
 }
 
-/* The level that is asked for first is reached without a jump. For a mutex that is level 1, which cannot hide one; for a
- * rwlock it is level 0 (both measured: docs/benchmarks.md). */
+/* Which level is asked for first was measured (docs/benchmarks.md): a mutex asks for 1, a rwlock for 0. */
 LATCH_INLINE_ bool latch_is_off_(unsigned level, enum latch_kind kind, bool first) {
         return (kind != LATCH_MUTEX) == first && level == LATCH_LEVEL_OFF;
 }
