@@ -108,10 +108,11 @@ export function iconButton(
         );
 }
 
-// Whether text in it is marked, to be copied: that would be lost if it were drawn anew.
+// Whether text in it is marked, to be copied: that would be lost if it were drawn anew. A mark may
+// begin and end elsewhere.
 export function isMarked(e: Node): boolean {
         const selection = getSelection();
-        return !!selection && !selection.isCollapsed && e.contains(selection.anchorNode);
+        return !!selection && !selection.isCollapsed && selection.containsNode(e, true);
 }
 
 // One polite voice for what happens out of sight of a screen reader.

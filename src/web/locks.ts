@@ -71,16 +71,13 @@ function violationWords(n: number): Node | string {
 class Places {
         readonly element = h('section', { class: 'locks-places' });
         private drawn = '';
-        private title = '';
 
         constructor(private readonly heads: string[]) {}
 
-        // What is as it was stays, and what is marked as long as it is of the same.
+        // What is as it was stays.
         show(title: string, empty: string, rows: [string, ...string[]][]): void {
                 const drawn = JSON.stringify([title, empty, rows]);
                 if (drawn === this.drawn) return;
-                if (title === this.title && isMarked(this.element)) return;
-                this.title = title;
                 this.drawn = drawn;
                 this.element.replaceChildren(
                         h('h3', {}, title),
@@ -123,6 +120,7 @@ export class Locks {
         private readonly state = h('p', { class: 'locks-state' }, 'Asking the server…');
         private readonly pause: HTMLButtonElement;
         private readonly figures = h('div', { class: 'locks-figures', hidden: true });
+        private readonly body = h('div', { class: 'locks-body' });
         private readonly table = new ClassTable(() => this.showPlaces());
         private readonly waits = new Places(['Class', 'Times', 'In all', 'Longest', 'Place']);
         private readonly lost = h('p', { class: 'locks-lost' });
@@ -132,7 +130,8 @@ export class Locks {
         private asking = false;
         private paused = false;
         private refused = false;
-        private readonly seen = () => this.askNow();
+        private notBefore_ms = 0; // by performance.now(): the server wants to be left alone until then
+        private readonly seen = () => this.plan(0);
 
         constructor(private readonly socket: Socket) {
                 this.pause = h(
@@ -149,6 +148,7 @@ export class Locks {
                         h('div', { class: 'locks-both' }, this.waits.element, this.holds.element),
                         this.lost,
                 );
+                this.body.append(this.level, this.problem, this.figures);
                 this.dialog = h(
                         'dialog',
                         { class: 'dialog locks', 'aria-labelledby': 'locks-title' },
@@ -160,7 +160,7 @@ export class Locks {
                                 this.pause,
                                 iconButton('close', 'Close', () => this.dialog.close()),
                         ),
-                        h('div', { class: 'locks-body' }, this.level, this.problem, this.figures),
+                        this.body,
                 );
                 this.dialog.addEventListener('close', () => this.closed());
         }
@@ -169,7 +169,20 @@ export class Locks {
                 document.body.append(this.dialog);
                 this.dialog.showModal();
                 document.addEventListener('visibilitychange', this.seen);
-                this.askNow();
+                this.plan(0);
+        }
+
+        // Each new connection says anew who may see it: behind it may be another sign-in.
+        hello(role: string): void {
+                this.refused = role !== 'admin';
+                this.pause.hidden = this.level.hidden = this.refused;
+                this.figures.hidden = this.refused || !this.last;
+                this.tell(this.refused ? 'Only administrators may see this.' : '');
+                if (this.refused) {
+                        this.last = undefined;
+                        this.state.textContent = '';
+                }
+                this.plan(0);
         }
 
         private closed(): void {
@@ -181,7 +194,7 @@ export class Locks {
         private togglePause(): void {
                 this.paused = !this.paused;
                 this.pause.textContent = this.paused ? 'Go on' : 'Pause';
-                this.askNow();
+                this.plan(0);
         }
 
         // Who does not look asks nothing.
@@ -189,41 +202,47 @@ export class Locks {
                 return this.dialog.open && !document.hidden && !this.paused && !this.refused;
         }
 
-        private askNow(): void {
+        private plan(wait_ms: number): void {
                 window.clearTimeout(this.timer);
-                if (this.wanted && !this.asking) void this.ask();
+                if (!this.wanted || this.asking) return;
+                wait_ms = Math.max(wait_ms, this.notBefore_ms - performance.now());
+                this.timer = window.setTimeout(() => void this.ask(), wait_ms);
         }
 
         private async ask(): Promise<void> {
-                let wait_ms = EVERY_MS;
                 this.asking = true;
                 try {
                         const figures = await this.socket.request<Figures>('admin.locks', {});
-                        if (!this.paused) this.show(figures);
+                        if (this.wanted) this.show(figures);
                 } catch (e) {
-                        wait_ms = Math.max(wait_ms, this.failed(e));
+                        if (e instanceof RpcError)
+                                this.notBefore_ms = performance.now() + e.retryAfter_ms;
+                        if (this.wanted) this.failed(e);
                 }
                 this.asking = false;
-                window.clearTimeout(this.timer);
-                if (this.wanted) this.timer = window.setTimeout(this.seen, wait_ms);
+                this.plan(EVERY_MS);
         }
 
-        // Returns how long the server wants to be left alone.
-        private failed(e: unknown): number {
-                const code = e instanceof RpcError ? e.code : '';
-                this.refused = code === 'forbidden';
-                this.problem.textContent = this.refused
-                        ? 'Only administrators may see this.'
-                        : wordsOfError(e);
+        // The page's role is an administrator's: to whom that is forbidden, his sign-in has ended,
+        // and the socket closes in a moment.
+        private failed(e: unknown): void {
+                const out = e instanceof RpcError && e.code === 'forbidden';
+                this.tell(out ? 'You are not signed in any more.' : wordsOfError(e));
                 this.figures.classList.toggle('old', true);
-                if (this.refused) this.level.hidden = this.figures.hidden = true;
-                if (this.refused || !this.last) this.state.textContent = '';
-                return e instanceof RpcError ? e.retryAfter_ms : 0;
+                if (!this.last) this.state.textContent = '';
         }
 
+        // The same words again would be read out again.
+        private tell(problem: string): void {
+                if (this.problem.textContent !== problem) this.problem.textContent = problem;
+        }
+
+        // What is marked, to be copied, stands still with all around it, and with its time.
         private show(f: Figures): void {
+                this.tell('');
+                this.figures.classList.toggle('old', false);
+                if (this.last && isMarked(this.body)) return;
                 this.last = f;
-                this.problem.textContent = '';
                 const now = new Date().toLocaleTimeString('en-GB');
                 this.state.textContent = `Since the server started, as of ${now}`;
                 this.level.replaceChildren(
@@ -239,7 +258,6 @@ export class Locks {
                 this.lost.textContent = f.places_lost
                         ? `${count(f.places_lost)} times the table of places was full.`
                         : '';
-                this.figures.classList.toggle('old', false);
                 this.figures.hidden = false;
         }
 

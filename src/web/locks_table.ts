@@ -121,7 +121,7 @@ export class ClassTable {
                 this.classes = classes;
                 this.places = places;
                 if (!classes.some((c) => c.name === this.chosen)) this.chosen = '';
-                this.draw(false);
+                this.draw();
         }
 
         private head(): HTMLElement {
@@ -180,7 +180,7 @@ export class ClassTable {
                 this.down = this.by === column ? !this.down : column !== NAME;
                 this.by = column;
                 this.markSorted();
-                this.draw(true);
+                this.draw();
         }
 
         private markSorted(): void {
@@ -203,12 +203,11 @@ export class ClassTable {
                 );
         }
 
-        // In place: the focus stays. So does what is marked, unless it is sorted anew by hand.
-        private draw(byHand: boolean): void {
+        // In place: the focus stays, and the page where it was scrolled to.
+        private draw(): void {
                 const rows = [...this.classes]
                         .sort((a, b) => this.compare(a, b))
                         .map((c) => this.row(c));
-                if (!byHand && isMarked(this.body)) return;
                 if (
                         rows.length === this.body.childElementCount &&
                         rows.every((r, i) => this.body.children[i] === r.element)
@@ -217,7 +216,7 @@ export class ClassTable {
                 const focused = document.activeElement as HTMLElement;
                 const within = this.body.contains(focused);
                 this.body.replaceChildren(...rows.map((r) => r.element));
-                if (within) focused.focus();
+                if (within) focused.focus({ preventScroll: true });
         }
 
         private row(c: LockClass): Row {
@@ -265,7 +264,7 @@ export class ClassTable {
 
         private choose(name: string): void {
                 this.chosen = this.chosen === name ? '' : name;
-                this.draw(true);
+                this.draw();
                 this.changed();
         }
 

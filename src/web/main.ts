@@ -35,6 +35,7 @@ class App {
         private whyOut = ''; // in words, once the server has told it
         private begun = false;
         private reopened = false;
+        private locks: Locks | undefined; // as last opened
 
         constructor(
                 private user: User,
@@ -202,8 +203,13 @@ class App {
                                 run: () => void this.pickWatched(account),
                         });
                 if (this.user.role === 'admin')
-                        items.push({ label: 'Locks…', run: () => new Locks(this.socket).open() });
+                        items.push({ label: 'Locks…', run: () => this.showLocks() });
                 menu(box.right - 180, box.bottom + 4, items, account);
+        }
+
+        private showLocks(): void {
+                this.locks = new Locks(this.socket);
+                this.locks.open();
         }
 
         private listen(): void {
@@ -276,6 +282,7 @@ class App {
                 this.user = user; // its role may be another
                 this.role.textContent = user.role;
                 this.watch.renewed();
+                this.locks?.hello(user.role);
                 const resumed = this.runner.resume().catch((e) => toast(wordsOfError(e)));
                 if (!this.begun) {
                         this.begun = true;

@@ -132,7 +132,7 @@ export function duration(ms: number): string {
                 : `${Math.floor(s / 3600)}:${String(Math.floor(s / 60) % 60).padStart(2, '0')}:${rest} h`;
 }
 
-// Three digits and the unit that makes it so, as latchctl has them; "–" for nothing.
+// Three digits and the unit that makes it so; "–" for nothing.
 export function brief(ns: number): string {
         if (!ns) return '–';
         const units = ['ns', 'µs', 'ms', 's'];

@@ -264,45 +264,6 @@ describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
                 await other.context().close();
         });
 
-        it('shows an admin the locks: sorted, with places, asked for anew while somebody looks', async () => {
-                await page.evaluate(countCalls);
-                await page.clock.install(); // it goes on, and can be hurried
-                await page.click('.account');
-                await page.click('.menu button:has-text("Locks")');
-                const cells = (n) => page.locator(`.locks-classes tr > :nth-child(${n}):is(td, tbody th)`).allTextContents();
-                await page.waitForSelector('.locks-name');
-                const takes = async () => (await cells(2)).map((n) => Number(n.replaceAll(',', '')));
-                const sorted = async (order) => {
-                        await page.click('.locks-sort:text-is("Takes")');
-                        await page.waitForSelector(`th[aria-sort="${order}"]:has-text("Takes")`);
-                        return takes();
-                };
-                const down = await sorted('descending');
-                assert.ok(down[0] > 0 && down[0] >= down.at(-1));
-                assert.deepEqual(down, down.toSorted((a, b) => b - a));
-                assert.deepEqual(await sorted('ascending'), down.toReversed());
-                await page.click('.locks-name:text-is("session")');
-                await page.locator('h3:text-is("Longest holds of session")').waitFor();
-                assert.equal(await page.locator('[aria-pressed="true"]').textContent(), 'session');
-
-                const asked = () => page.evaluate(() => window.calls['admin.locks']);
-                const since = async (ms) => {
-                        const before = await asked();
-                        await page.clock.runFor(ms);
-                        return (await asked()) - before;
-                };
-                await until(() => since(2000).then((n) => n === 1), { what: 'the next question' });
-                await page.evaluate(look, true);
-                assert.equal(await since(20000), 0, 'hidden, it asks nothing');
-                await page.evaluate(look, false);
-                await until(() => since(2000).then((n) => n === 1), { what: 'the question of who is back' });
-                await page.keyboard.press('Escape');
-                await page.waitForSelector('.locks', { state: 'detached' });
-                await page.waitForSelector('.account:focus');
-                assert.equal(await since(20000), 0, 'closed, it asks nothing');
-                page.watch.clean();
-        });
-
         it('looks as it should, in light and in dark', async () => {
                 await newFile(page, 'dice.py', DICE);
                 await run(page);
@@ -325,6 +286,87 @@ describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
                 page.watch.clean();
         });
 
+        it('shows an admin the locks: sorted, with places, asked for anew while somebody looks', async () => {
+                await page.evaluate(countCalls);
+                await page.clock.install();
+                await page.click('.account');
+                await page.click('.menu button:has-text("Locks")');
+                await page.waitForSelector('.locks-name');
+                await page.clock.pauseAt(await page.evaluate(() => Date.now() + 1000));
+
+                // How often it asks in that time; what was asked has been answered.
+                const since = async (ms, act = () => {}) => {
+                        const asked = () => page.evaluate(() => window.calls['admin.locks']);
+                        const before = await asked();
+                        await act();
+                        await page.clock.runFor(ms);
+                        await page.waitForFunction(() => !window.unanswered.size, null, { polling: 10 });
+                        return (await asked()) - before;
+                };
+                const press = (label) => () => page.click(`.locks button:text-is("${label}")`);
+                const problem = () => page.textContent('.locks-problem');
+                const takes = () => page.evaluate(column, 2);
+                const sorted = async (order) => {
+                        await press('Takes')();
+                        await page.waitForSelector(`th[aria-sort="${order}"]:has-text("Takes")`);
+                        return takes();
+                };
+                await since(0);
+                assert.equal(await since(2000), 1);
+                assert.equal(await since(20000, press('Pause')), 0, 'paused, it asks nothing');
+                const down = await sorted('descending');
+                assert.ok(down[0] > 0 && down[0] >= down.at(-1));
+                assert.deepEqual(down, down.toSorted((a, b) => b - a));
+                assert.deepEqual(await sorted('ascending'), down.toReversed());
+                await press('session')();
+                await page.locator('h3:text-is("Longest holds of session")').waitFor();
+                assert.equal(await page.locator('[aria-pressed="true"]').textContent(), 'session');
+
+                assert.equal(await since(100, press('Go on')), 1);
+                const still = await takes();
+                await page.evaluate(markTakes);
+                assert.equal(await since(2000), 1);
+                assert.deepEqual(await takes(), still, 'what is marked stands still');
+                await page.evaluate(() => getSelection().empty());
+                assert.equal(await since(2000), 1);
+                assert.notDeepEqual(await takes(), still);
+
+                const show = (hidden) => () => page.evaluate(look, hidden);
+                assert.equal(await since(20000, show(true)), 0, 'hidden, it asks nothing');
+                assert.equal(await since(100, show(false)), 1, 'the question of who is back');
+                await page.evaluate(answerNext, { code: 'busy', retry_after_ms: 10000 });
+                assert.equal(await since(2000), 1);
+                assert.match(await problem(), /busy/);
+                await show(true)();
+                assert.equal(await since(8000, show(false)), 0, 'left alone for as long as the server wants');
+                await page.evaluate(answerNext, { code: 'forbidden' });
+                assert.equal(await since(2100), 1);
+                assert.match(await problem(), /not signed in/);
+                assert.equal(await since(2000), 1, 'nothing is final about that');
+                assert.equal(await problem(), '');
+
+                // Who may see it is said anew by each connection.
+                await page.evaluate(helloAgain, { name: 'admin', role: 'teacher' });
+                assert.match(await problem(), /Only administrators/);
+                await page.locator('.locks button:text-is("Pause")').waitFor({ state: 'hidden' });
+                assert.equal(await since(20000), 0, 'who may not see it asks nothing');
+                await page.clock.resume();
+                assert.equal((await server.quickCtl(['user', 'sign-out', 'admin'])).code, 0);
+                await page.fill('#signin-password', password);
+                await page.click('dialog button:text-is("Sign in")');
+                await page.locator('.locks-classes').waitFor();
+                await page.locator('.locks button:text-is("Pause")').waitFor();
+                assert.equal(await problem(), '');
+                page.watch.expect(/401/); // how the page learns that it is out
+
+                await page.keyboard.press('Escape');
+                await page.waitForSelector('.locks', { state: 'detached' });
+                await page.waitForSelector('.account:focus');
+                assert.equal(await since(10000), 0, 'closed, it asks nothing');
+                page.watch.clean();
+                await page.close(); // its clock and its socket are not what they were
+        });
+
         async function picture(scheme) {
                 const name = scheme === 'light' ? 'screenshot.png' : 'screenshot-dark.png';
                 await page.evaluate(() =>
@@ -334,15 +376,53 @@ describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
         }
 });
 
-// What the page asks the server, by method; runs in the page.
+// What the page asks the server, by method, and what is not answered yet; runs in the page.
 function countCalls() {
         window.calls = {};
+        window.unanswered = new Set();
+        const sockets = new WeakSet();
         const send = WebSocket.prototype.send;
         WebSocket.prototype.send = function (data) {
-                const method = typeof data === 'string' && JSON.parse(data).method;
+                const { id, method } = typeof data === 'string' ? JSON.parse(data) : {};
+                const forget = (e) => typeof e.data !== 'string' || window.unanswered.delete(JSON.parse(e.data).id);
+                if (!sockets.has(this)) {
+                        this.addEventListener('message', forget);
+                        this.addEventListener('close', () => window.unanswered.clear());
+                }
+                sockets.add(this);
+                window.socket = this;
                 window.calls[method] = (window.calls[method] ?? 0) + 1;
-                return send.call(this, data);
+                const answer = method === 'admin.locks' && window.answer;
+                if (!answer) {
+                        if (id !== undefined) window.unanswered.add(id);
+                        return send.call(this, data);
+                }
+                delete window.answer;
+                const error = { code: -32000, message: 'as the test wants it', data: answer };
+                this.dispatchEvent(new MessageEvent('message', { data: JSON.stringify({ id, error }) }));
         };
+}
+
+// What the next question after the locks is answered, instead of by the server; runs in the page.
+function answerNext(answer) {
+        window.answer = answer;
+}
+
+// As if there were a new connection, of this user; runs in the page.
+function helloAgain(user) {
+        const hello = { jsonrpc: '2.0', method: 'hello', params: { user } };
+        window.socket.dispatchEvent(new MessageEvent('message', { data: JSON.stringify(hello) }));
+}
+
+// The figures of a column of the lock classes; runs in the page.
+function column(n) {
+        return [...document.querySelectorAll(`.locks-classes td:nth-child(${n})`)].map((c) => Number(c.textContent.replaceAll(',', '')));
+}
+
+// Marks the figures of the class that is taken most, from above the table; runs in the page.
+function markTakes() {
+        const cell = document.querySelector('.locks-classes tbody tr:last-child > td:nth-child(2)');
+        getSelection().setBaseAndExtent(document.querySelector('.locks-level'), 0, cell, 1);
 }
 
 // As when another tab is in front; runs in the page.
