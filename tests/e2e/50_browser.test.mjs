@@ -419,10 +419,10 @@ function column(n) {
         return [...document.querySelectorAll(`.locks-classes td:nth-child(${n})`)].map((c) => Number(c.textContent.replaceAll(',', '')));
 }
 
-// Marks the figures of the class that is taken most, from above the table; runs in the page.
+// Marks the figures of the class that is taken most, from the title on; runs in the page.
 function markTakes() {
         const cell = document.querySelector('.locks-classes tbody tr:last-child > td:nth-child(2)');
-        getSelection().setBaseAndExtent(document.querySelector('.locks-level'), 0, cell, 1);
+        getSelection().setBaseAndExtent(document.querySelector('#locks-title'), 0, cell, 1);
 }
 
 // As when another tab is in front; runs in the page.
