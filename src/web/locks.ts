@@ -166,6 +166,7 @@ export class Locks {
         }
 
         open(): void {
+                getSelection()?.empty(); // of the page behind it: it would count as one of the figures
                 document.body.append(this.dialog);
                 this.dialog.showModal();
                 document.addEventListener('visibilitychange', this.seen);

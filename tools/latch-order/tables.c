@@ -54,8 +54,7 @@ static bool is_same(const struct table *a, const struct table *b) {
 
         for (unsigned i = 0; same && i < a->count; i++)
                 same = strcmp(a->classes[i].name, b->classes[i].name) == 0 &&
-                       a->classes[i].declared == b->classes[i].declared &&
-                       a->classes[i].no_malloc == b->classes[i].no_malloc;
+                       a->classes[i].declared == b->classes[i].declared;
         return same;
 }
 
