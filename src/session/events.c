@@ -39,11 +39,19 @@ void session_unwatch(struct session *s) {
         bool was = false;
 
         LATCH_WITH(session, &s->lock) {
+                while (s->unwatching) /* by another: the caller may be about to close its descriptors */
+                        latch_cond_wait(&s->changed, &s->lock);
                 was = s->watched;
                 s->watched = false;
+                s->unwatching = was;
         }
-        if (was)
-                hooks->unwatch(hooks->context, s->number, s->wake_fd, s->holder_fd);
+        if (!was)
+                return;
+        hooks->unwatch(hooks->context, s->number, s->wake_fd, s->holder_fd);
+        LATCH_WITH(session, &s->lock) {
+                s->unwatching = false;
+                latch_cond_broadcast(&s->changed);
+        }
 }
 
 /* ---- output ---- */
