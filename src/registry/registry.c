@@ -33,6 +33,10 @@ static struct wanted wanted(const struct registry *reg, const void *key, size_t 
         return (struct wanted){key, n, hash_bytes(&reg->seed, key, n)};
 }
 
+static struct wanted wanted_of(const struct registry_item *item) {
+        return (struct wanted){item->key, item->key_n, item->hash};
+}
+
 static struct registry_item *follow(bucket *link) {
         return atomic_load_explicit(link, memory_order_acquire);
 }
@@ -83,7 +87,6 @@ static int replace_locked(struct registry *reg, const struct wanted *want,
                 return -EUSERS;
         CHECK(item->home == reg && item->generation == 0); /* in at most once in its life */
         item->generation = ++reg->last_generation;
-        item->hash = want->hash;
         latch_ref_get(&item->ref);
         atomic_store_explicit(&item->next, old ? follow(&old->next) : NULL, memory_order_relaxed);
         publish(link, item);
@@ -101,7 +104,7 @@ static int add_locked(struct registry *reg, const struct wanted *want, struct re
 }
 
 int registry_add(struct registry *reg, struct registry_item *item) {
-        const struct wanted want = wanted(reg, item->key, item->key_n);
+        const struct wanted want = wanted_of(item);
         int r = 0;
 
         LATCH_WITH(registry, &reg->lock) {
@@ -112,7 +115,7 @@ int registry_add(struct registry *reg, struct registry_item *item) {
 
 int registry_replace(struct registry *reg, struct registry_item *item,
                      struct registry_item **ret_old) {
-        const struct wanted want = wanted(reg, item->key, item->key_n);
+        const struct wanted want = wanted_of(item);
         int r = 0;
 
         LATCH_WITH(registry, &reg->lock) {
@@ -153,7 +156,7 @@ static bool withdraw_locked(struct registry *reg, const struct wanted *want,
 }
 
 bool registry_remove(struct registry *reg, struct registry_item *item) {
-        const struct wanted want = wanted(reg, item->key, item->key_n);
+        const struct wanted want = wanted_of(item);
         bool was_in = false;
 
         CHECK(item->home == reg);
@@ -237,6 +240,7 @@ void registry_item_init(struct registry *reg, struct registry_item *item, const 
         item->home = reg;
         item->key = key;
         item->key_n = (uint32_t)n;
+        item->hash = hash_bytes(&reg->seed, key, n);
         item->generation = 0;
         atomic_fetch_add(&reg->living, 1);
 }

@@ -30,7 +30,7 @@ struct registry_item {
         char apart_[16];
         _Atomic(struct registry_item *)
                 next;    /* of its bucket; still whole after removal, for who stands on it */
-        uint64_t hash;   /* fixed while it is in */
+        uint64_t hash;   /* fixed for life: the key's */
         const void *key; /* fixed for life, the object's memory */
         uint32_t key_n;
 };

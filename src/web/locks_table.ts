@@ -31,28 +31,17 @@ export const count = (n: number) => n.toLocaleString('en');
 
 function times(group: 'Wait' | 'Hold', of: (c: LockClass) => Histogram): Column[] {
         const what = group.toLowerCase();
+        const time = (label: 'p50' | 'p99' | 'max', title: string): Column => ({
+                group,
+                label,
+                title,
+                value: (c) => of(c)[`${label}_ns`],
+                words: brief,
+        });
         return [
-                {
-                        group,
-                        label: 'p50',
-                        title: `Half of the ${what}s were shorter`,
-                        value: (c) => of(c).p50_ns,
-                        words: brief,
-                },
-                {
-                        group,
-                        label: 'p99',
-                        title: `One ${what} of a hundred was longer`,
-                        value: (c) => of(c).p99_ns,
-                        words: brief,
-                },
-                {
-                        group,
-                        label: 'max',
-                        title: `The longest ${what}`,
-                        value: (c) => of(c).max_ns,
-                        words: brief,
-                },
+                time('p50', `Half of the ${what}s were shorter`),
+                time('p99', `One ${what} of a hundred was longer`),
+                time('max', `The longest ${what}`),
         ];
 }
 
