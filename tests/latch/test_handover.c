@@ -29,12 +29,15 @@ static void note(char who) LATCH_MUST_HOLD(outer) {
 /* The heir, as it is known to who hands over. */
 static _Atomic(struct latch_thread *) heir;
 static pthread_barrier_t known;
-
-static void *inherit(void *arg) {
-        (void)arg;
+static void be_known(void) {
         latch_thread_begin("heir");
         atomic_store(&heir, latch_thread_self());
         pthread_barrier_wait(&known);
+}
+
+static void *inherit(void *arg) {
+        (void)arg;
+        be_known();
         LATCH_WITH_HANDED(outer, &lock) {
                 CHECK(latch_holds_mutex(&lock));
                 note('h');
@@ -96,9 +99,7 @@ static void test_the_heir_comes_first(void **state) {
 static void *inherit_late(void *arg) {
         pthread_barrier_t *late = arg;
 
-        latch_thread_begin("heir");
-        atomic_store(&heir, latch_thread_self());
-        pthread_barrier_wait(&known);
+        be_known();
         pthread_barrier_wait(late);
         LATCH_GUARD_HANDED(outer, &lock);
         return NULL;
@@ -130,9 +131,7 @@ static void test_who_will_not_wait_does_not_get_it(void **state) {
 static pthread_barrier_t keeps;
 static void *inherit_and_keep(void *arg) {
         (void)arg;
-        latch_thread_begin("heir");
-        atomic_store(&heir, latch_thread_self());
-        pthread_barrier_wait(&known);
+        be_known();
         LATCH_WITH_HANDED(outer, &lock)
         pthread_barrier_wait(&keeps);
         latch_thread_end();
