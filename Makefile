@@ -78,7 +78,8 @@ $(2)/%: $$$$(call objects_of,$(1),$$$$*) $(BUILD)/$(1)/lib/liblatchd.a | $$$$(@D
 	fi
 
 # Unit tests: one program a file, with the fault countdown linked in.
-$(BUILD)/$(1)/test/%: $(BUILD)/$(1)/obj/tests/%.o $(BUILD)/$(1)/obj/src/base/fault.o $(BUILD)/$(1)/lib/liblatchd.a | $$$$(@D)/.dir
+$(BUILD)/$(1)/test/%: $(BUILD)/$(1)/obj/tests/%.o $(BUILD)/$(1)/obj/src/base/fault.o \
+                      $(BUILD)/$(1)/obj/tests/fault/fail.o $(BUILD)/$(1)/lib/liblatchd.a | $$$$(@D)/.dir
 	@echo "  LINK  $$@"
 	@$$(CC) $$(FLAGS_$(1)) $$(LINK) $$(QUICK_LINK) $$(FAULT_WRAP) $$(filter %.o,$$^) $(BUILD)/$(1)/lib/liblatchd.a $$(LIBS) -lcmocka -o $$@
 

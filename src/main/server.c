@@ -21,6 +21,8 @@
 #define QUEUED_PER_USER_MAX 512u
 #define QUEUED_MS           10000u /* longest wait for a worker */
 
+#define HELLO_MS 250u /* the start waits so long for holders that were there before */
+
 /* At a stop by signal these add up to under 5 s, with front_stop's 1 s. */
 #define DRAIN_MS      2500u
 #define DRAIN_LAST_MS 500u
@@ -89,7 +91,7 @@ static int open_sessions(struct server *s) {
                 r = pump_run(s->pump, s->sessions);
         s->pumping = r == 0;
         if (r == 0)
-                r = sessions_adopt(s->sessions);
+                r = sessions_adopt(s->sessions, HELLO_MS);
         s->people = (struct people){s->deps.config, s->store, s->auth, s->sessions, s->audit};
         return r < 0 ? r : people_settle(&s->people);
 }

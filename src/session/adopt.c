@@ -4,6 +4,7 @@
  * meanwhile has let its lease go when the first client comes.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -16,7 +17,8 @@
 #include "session/keep.h"
 #include "session/kept.h"
 
-#define HELLO_MS 250u
+#define STRAY_MS   2000u /* for all of them together: only they can say whose they are */
+#define DISMISS_MS 250u
 
 /* ---- one session ---- */
 
@@ -218,15 +220,17 @@ static int record_of_hello(struct sessions *ss, const struct found *f, struct st
 static void dismiss(struct sessions *ss, const struct found *f) {
         if (f->fd < 0)
                 return;
-        holder_dismiss(f->fd, clock_mono_ns() + HELLO_MS * UINT64_C(1000000));
+        holder_dismiss(f->fd, clock_mono_ns() + DISMISS_MS * UINT64_C(1000000));
         found_unlink(ss->deps.config->data, f->id);
 }
 
-static int adopt_without_record(struct sessions *ss, struct found *f) {
+static int adopt_without_record(struct sessions *ss, struct found *f, uint64_t until_ns) {
         _cleanup_(freep) struct store_session *record = malloc(sizeof *record);
 
         if (!record)
                 return -ENOMEM;
+        if (!f->speaks)
+                f->speaks = holder_wait(f->fd, POLLIN, until_ns) == 0;
         int r = found_hear(f);
         if (r == 0)
                 r = record_of_hello(ss, f, record);
@@ -335,20 +339,30 @@ static void evict_all(struct sessions *ss) {
         registry_list_free(items, n);
 }
 
-int sessions_adopt(struct sessions *ss) {
+static int adopt_strays(struct sessions *ss, struct found *list, size_t n) {
+        uint64_t until = clock_mono_ns() + STRAY_MS * UINT64_C(1000000);
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < n; i++) {
+                if (list[i].fd < 0)
+                        continue;
+                r = adopt_without_record(ss, &list[i], until);
+                found_done(&list[i]);
+        }
+        return r;
+}
+
+int sessions_adopt(struct sessions *ss, unsigned hello_ms) {
         struct found *list;
         size_t n;
 
         latch_blocking("sessions_adopt");
-        int r = found_look(ss->deps.config->data, HELLO_MS, &list, &n);
+        int r = found_look(ss->deps.config->data, hello_ms, &list, &n);
         if (r < 0)
                 return r;
         r = adopt_records(ss, list, n);
-        for (size_t i = 0; r == 0 && i < n; i++)
-                if (list[i].fd >= 0) {
-                        r = adopt_without_record(ss, &list[i]);
-                        found_done(&list[i]);
-                }
+        if (r == 0)
+                r = adopt_strays(ss, list, n);
         found_free(list, n);
         if (r < 0)
                 return r;

@@ -18,40 +18,48 @@
 
 /* ---- the pump's watch ---- */
 
+/* Its descriptors stay as they are until whoever is at it is done. */
+static void end_move(struct session *s, bool watched) {
+        LATCH_GUARD(session, &s->lock);
+        s->moving = false;
+        s->watched = watched;
+        latch_cond_broadcast(&s->changed);
+}
+
+static bool begin_watch(struct session *s) {
+        LATCH_GUARD(session, &s->lock);
+        CHECK(!s->moving && !s->watched); /* by its owner, or by the pump: there is no second */
+        s->moving = !s->gone;
+        return s->moving;
+}
+
 int session_watch(struct session *s) {
         const struct pump_hooks *hooks = &s->all->deps.hooks;
-        int r = hooks->watch(hooks->context, s->number, s->wake_fd, s->holder_fd);
-        bool gone = false;
 
-        if (r < 0)
-                return r;
-        LATCH_WITH(session, &s->lock) {
-                gone = s->gone;
-                s->watched = !gone;
-        }
-        if (gone) /* session_drop found nothing to take back */
-                hooks->unwatch(hooks->context, s->number, s->wake_fd, s->holder_fd);
-        return 0;
+        if (!begin_watch(s))
+                return 0; /* session_drop found nothing to take back */
+        int r = hooks->watch(hooks->context, s->number, s->wake_fd, s->holder_fd);
+        end_move(s, r == 0);
+        return r;
+}
+
+/* Waits for others who are at it: the pump may hear of a session before who gave it to the pump has said so, and a
+ * caller may be about to close its descriptors. */
+static bool begin_unwatch(struct session *s) {
+        LATCH_GUARD(session, &s->lock);
+        while (s->moving)
+                latch_cond_wait(&s->changed, &s->lock);
+        s->moving = s->watched;
+        return s->moving;
 }
 
 void session_unwatch(struct session *s) {
         const struct pump_hooks *hooks = &s->all->deps.hooks;
-        bool was = false;
 
-        LATCH_WITH(session, &s->lock) {
-                while (s->unwatching) /* by another: the caller may be about to close its descriptors */
-                        latch_cond_wait(&s->changed, &s->lock);
-                was = s->watched;
-                s->watched = false;
-                s->unwatching = was;
-        }
-        if (!was)
+        if (!begin_unwatch(s))
                 return;
         hooks->unwatch(hooks->context, s->number, s->wake_fd, s->holder_fd);
-        LATCH_WITH(session, &s->lock) {
-                s->unwatching = false;
-                latch_cond_broadcast(&s->changed);
-        }
+        end_move(s, false);
 }
 
 /* ---- output ---- */

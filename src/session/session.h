@@ -43,9 +43,11 @@ _must_use_ int sessions_new(const struct sessions_deps *deps, struct sessions **
 /* Lets connections to holders go; they live on. The pool is drained, the pump stopped, ports are closed. */
 struct sessions *sessions_free(struct sessions *ss);
 
-/* Finds the holders in DIR/sessions, gives each 250 ms, in parallel; takes over records and leases.
+/* Finds the holders in DIR/sessions, waits up to hello_ms for the first word of all of them, and for two seconds more
+ * where no record says whose one is; takes over records and leases. A recorded session whose holder is later is known,
+ * and cannot be attached to (-EAGAIN) until it speaks.
  * Before anything is listened on, the pump running. 0 or -errno of the store. */
-_must_use_ int sessions_adopt(struct sessions *ss) LATCH_BLOCKS;
+_must_use_ int sessions_adopt(struct sessions *ss, unsigned hello_ms) LATCH_BLOCKS;
 /* Ends every session and waits until all cages are gone, at most timeout_ms. 0, -ETIMEDOUT. */
 _must_use_ int sessions_end_all(struct sessions *ss, unsigned timeout_ms) LATCH_BLOCKS;
 

@@ -389,13 +389,14 @@ _unused_ static void double_record(struct holder_double *h, enum record_state st
         assert_int_equal(store_session_put(world.store, &r), 0);
 }
 
-/* A session with such a holder, found as a starting server finds it. */
+/* A session with such a holder, found as a starting server finds it, which may have to wait for HELLO. */
 _unused_ static struct session *double_session(struct holder_double *h) {
         double_record(h, RECORD_RUNNING, false);
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         struct session *s = sessions_find(world.sessions,
                                           str_eq(h->user, "ann") ? world.ann : world.bob, h->id);
         assert_non_null(s);
+        UNTIL(session_reaches(s, 0) != -EAGAIN);
         UNTIL(pool_is_idle()); /* its record is written: what follows is not on its strand */
         return s;
 }

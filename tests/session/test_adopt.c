@@ -98,7 +98,7 @@ static void test_living_sessions_are_found_again(void **state) {
         double_record(a, RECORD_RUNNING, false);
         double_record(b, RECORD_STARTING, false); /* killed between the record and the start */
         double_write(a, RING_OUTPUT, "before", 6);
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         struct session *s = find(a), *t = find(b);
         assert_non_null(s);
         assert_non_null(t);
@@ -133,13 +133,13 @@ static void test_an_exit_is_told_again_after_a_restart(void **state) {
         double_record(b, RECORD_RUNNING, false);
         double_write(a, RING_OUTPUT, "one", 3);
         double_write(b, RING_OUTPUT, "two", 3);
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, PATIENCE_MS), 0);
         double_finish(a, HOLD_TIMEOUT, 0);
         UNTIL(record_is(a->id, RECORD_ENDED, "timeout"));
         world_down();
         double_finish(b, HOLD_EXITED, 9); /* while no server was there */
         world_up();
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, PATIENCE_MS), 0);
         assert_int_equal(stats().living, 0); /* heard before the first client comes */
         assert_false(lease_is_held(b));
 
@@ -168,7 +168,7 @@ static void test_what_has_no_holder_is_lost_and_its_file_free(void **state) {
         double_record(a, RECORD_RUNNING, false);
         double_die(a, true); /* leaves its socket behind */
         assert_true(socket_is_there(a));
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         assert_false(socket_is_there(a));
         assert_int_equal(stats().living, 0);
         assert_false(lease_is_held(a));
@@ -196,7 +196,7 @@ static void test_a_tombstone_ends_its_holder(void **state) {
         double_record(a, RECORD_RUNNING, true);
         double_record(gone, RECORD_RUNNING, true);
         double_die(gone, true);
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         assert_null(find(a));
         UNTIL(SEEN(a, forgotten));
         UNTIL(stats().known == 0);
@@ -212,7 +212,7 @@ static void test_a_holder_without_a_record_gets_one(void **state) {
         struct holder_double *nobodys = double_new(&(struct holder_double){.user = "mallory"});
 
         (void)state;
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, PATIENCE_MS), 0);
         struct session *s = find(a);
         assert_non_null(s);
         UNTIL(record_is(a->id, RECORD_RUNNING, ""));
@@ -231,7 +231,7 @@ static void test_a_mute_holder_keeps_its_lease_until_it_speaks(void **state) {
         (void)state;
         double_record(a, RECORD_RUNNING, false);
         uint64_t began = clock_mono_ns();
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         assert_true(clock_mono_ns() - began < UINT64_C(5000000000));
         struct session *s = find(a);
         assert_true(lease_is_held(a));
@@ -254,7 +254,7 @@ static void test_a_mute_holder_that_dies_frees_its_lease(void **state) {
 
         (void)state;
         double_record(a, RECORD_RUNNING, false);
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         assert_true(lease_is_held(a));
         double_die(a, true);
         UNTIL(!lease_is_held(a));
@@ -376,7 +376,7 @@ static void test_a_holder_that_is_another_is_not_believed(void **state) {
         double_record(a, RECORD_RUNNING, false);
         HELD(a)
         snprintf(a->path, sizeof a->path, "home/other.py");
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         UNTIL(record_is(a->id, RECORD_ENDED, "lost"));
         UNTIL(SEEN(a, forgotten));
         assert_false(lease_is_held(a));
@@ -391,7 +391,7 @@ static void test_a_record_is_believed_before_a_ring(void **state) {
         double_write(a, RING_OUTPUT, "0123456789", 10);
         double_record(a, RECORD_ENDED, false); /* at offset 0 */
         double_finish(a, HOLD_EXITED, 0);
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         struct session *s = find(a);
         struct client *c = client_new(world.ann);
         uint32_t n1 = client_attach(c, s, SESSION_ROLE_VIEWER, "x", NULL);
@@ -403,10 +403,22 @@ static void test_a_record_is_believed_before_a_ring(void **state) {
 
 static struct holder_double *closing;
 static struct session *closed;
+static pthread_t closer;
 
-static void close_it(void) {
+static void *close_it(void *unused) {
+        latch_thread_begin("closer");
+        CHECK(session_close(closed) == 0);
+        latch_thread_end();
+        return unused;
+}
+
+static void have_it_closed(void) {
+        uint64_t until = clock_mono_ns() + PATIENCE_NS;
+
         closed = find(closing);
-        CHECK(closed && session_close(closed) == 0);
+        CHECK(closed && pthread_create(&closer, NULL, close_it, NULL) == 0);
+        for (struct session *s; (s = find(closing)) != NULL; session_unref(s), usleep(1000))
+                CHECK(clock_mono_ns() < until);
 }
 
 /* The job that writes its record drops it, or room is made for others, while it is being adopted. Were it watched then,
@@ -416,9 +428,10 @@ static void test_what_is_dropped_before_it_is_watched_is_gone(void **state) {
         closing = double_new(&(struct holder_double){.tty = true});
         double_record(closing, RECORD_ENDED, false);
         double_finish(closing, HOLD_EXITED, 0);
-        atomic_store(&world.at_watch, close_it);
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        atomic_store(&world.at_watch, have_it_closed);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         assert_null(atomic_load(&world.at_watch));
+        assert_int_equal(pthread_join(closer, NULL), 0);
         assert_null(find(closing));
         assert_int_equal(stats().known, 0);
         assert_null(record_of(closing->id));
@@ -426,6 +439,41 @@ static void test_what_is_dropped_before_it_is_watched_is_gone(void **state) {
         assert_int_equal(session_watch(closed), 0);
         session_unref(closed);
         double_free(closing);
+}
+
+static struct holder_double *speaker;
+
+/* Long enough for the pump to hear it, were it not to wait. */
+static void have_it_speak(void) {
+        HELD(speaker)
+        double_hello(speaker);
+        usleep(50000);
+}
+
+/* On a machine that has much to do, a holder's first word comes when nobody waits for it any more; it may find whoever
+ * adopts the session on the way from the pump. */
+static void test_a_first_word_that_comes_while_it_is_being_watched(void **state) {
+        struct session_joined joined;
+        struct session_refusal no;
+
+        (void)state;
+        speaker = double_new(&(struct holder_double){.tty = true, .mute = true});
+        double_record(speaker, RECORD_RUNNING, false);
+        atomic_store(&world.at_watched, have_it_speak);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
+        assert_null(atomic_load(&world.at_watched));
+        struct session *s = find(speaker);
+        struct client *c = client_new(world.ann);
+        UNTIL(client_try_attach(c, s, &(struct session_join){.has_since = true}, &joined, &no) ==
+              0);
+        double_write(speaker, RING_OUTPUT, "output", 6);
+        AWAIT(c, joined.channel, ch->out.n == 6);
+        double_finish(speaker, HOLD_EXITED, 0);
+        AWAIT(c, joined.channel, ch->exits == 1);
+        assert_int_equal(PEEK(c, joined.channel, strcmp(ch->verdict, "exited")), 0);
+        session_unref(s);
+        client_free(c);
+        double_free(speaker);
 }
 
 static void test_the_newest_ended_are_kept(void **state) {
@@ -438,7 +486,7 @@ static void test_the_newest_ended_are_kept(void **state) {
                 double_record(h[i], RECORD_RUNNING, false);
                 double_write(h[i], RING_OUTPUT, "kept", 4);
         }
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         struct session *first = find(h[0]);
         struct client *c = client_new(world.ann);
         atomic_store(&c->paused, true);
@@ -498,13 +546,13 @@ static void test_an_open_that_came_to_nothing_is_not_listed(void **state) {
         snprintf(path, sizeof path, "%s/sessions/%s.sock", world.dir, late->id);
         snprintf(away, sizeof away, "%s/sessions/away", world.dir);
         assert_int_equal(rename(path, away), 0);
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         assert_null(find(late));
         assert_int_equal(stats().known, 0);
         world_down();
         assert_int_equal(rename(away, path), 0);
         world_up();
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         assert_null(find(late));
         UNTIL(SEEN(late, forgotten));
         UNTIL(stats().known == 0);
@@ -523,7 +571,7 @@ static void test_a_close_outlives_the_server(void **state) {
         UNTIL(SEEN(a, stops) == 1);
         world_down();
         world_up();
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         assert_null(find(a));
         UNTIL(SEEN(a, forgotten));
         UNTIL(stats().known == 0);
@@ -539,7 +587,7 @@ static void test_all_are_ended_together(void **state) {
                 h[i] = double_new(&(struct holder_double){.tty = true, .ends_on_stop = i != 4});
                 double_record(h[i], RECORD_RUNNING, false);
         }
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         double_finish(h[0], HOLD_EXITED, 0);
         assert_int_equal(pool_drain(world.pool, 20000), 0); /* as main does, first */
         assert_int_equal(sessions_end_all(world.sessions, 200), -ETIMEDOUT);
@@ -654,6 +702,7 @@ int main(void) {
                 TEST(test_a_holder_that_is_another_is_not_believed),
                 TEST(test_a_record_is_believed_before_a_ring),
                 TEST(test_what_is_dropped_before_it_is_watched_is_gone),
+                TEST(test_a_first_word_that_comes_while_it_is_being_watched),
                 TEST(test_the_newest_ended_are_kept),
                 TEST(test_a_closed_session_is_forgotten),
                 TEST(test_a_close_outlives_the_server),

@@ -95,7 +95,7 @@ static void test_a_server_is_not_made_to_kill_itself(void **state) {
         int cage = a->pidfd;
         HELD(a)
         a->pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         UNTIL(SEEN(a, forgotten));
         UNTIL(record_is(a->id, RECORD_ENDED, "lost"));
         assert_false(lease_is_held());
@@ -111,7 +111,7 @@ static void test_an_fd_that_is_always_readable_frees_no_lease(void **state) {
         int cage = a->pidfd;
         HELD(a)
         a->pidfd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         sessions_tick(world.sessions, clock_mono_ns());
         assert_true(lease_is_held()); /* its holder is there, and so is the cage */
         double_die(a, true);
@@ -266,7 +266,7 @@ static void test_a_bad_holder_stops_no_start(void **state) {
         int wake = bad->wake;
         HELD(bad)
         bad->wake = open(world.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         UNTIL(SEEN(bad, forgotten));
         UNTIL(record_is(bad->id, RECORD_ENDED, "lost"));
         struct session *s = find(good);
@@ -292,7 +292,7 @@ static void test_an_ended_session_waits_for_its_holder(void **state) {
         (void)state;
         double_record(a, RECORD_ENDED, false); /* at offset 0 */
         double_finish(a, HOLD_EXITED, 0);
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         struct session *s = find(a);
         assert_non_null(s);
         struct client *c = client_new(world.ann);
@@ -318,7 +318,7 @@ static void test_an_ended_session_whose_holder_dies_mute_can_be_read(void **stat
 
         (void)state;
         double_record(a, RECORD_ENDED, false);
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         struct session *s = find(a);
         struct client *c = client_new(world.ann);
         double_die(a, true);
@@ -355,7 +355,7 @@ static void test_who_listens_late_is_found(void **state) {
         HELD(a)
         a->listen_fd = fd;
         assert_int_equal(pthread_create(&thread, NULL, listen_late, a), 0);
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, PATIENCE_MS), 0);
         assert_int_equal(pthread_join(thread, NULL), 0);
         assert_true(socket_is_there(a));
         assert_true(lease_is_held());

@@ -134,7 +134,7 @@ static void test_output_outlives_holder_and_server(void **state) {
         session_unref(s);
         world_down();
         up();
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         s = found(h);
         shows_all(s, 1000);
         down(s, h);
@@ -205,7 +205,7 @@ static void test_a_broken_file_costs_that_screen(void **state) {
                 all[i] = double_new(&terminal);
                 double_record(all[i], RECORD_RUNNING, false);
         }
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         for (size_t how = 0; how < ELEMENTS(all); how++) {
                 struct holder_double *h = all[how];
                 struct session *s = found(h);
@@ -271,7 +271,7 @@ static void test_all_of_them_have_a_limit(void **state) {
                 h[i] = double_new(&terminal);
                 double_record(h[i], RECORD_RUNNING, false);
         }
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         for (size_t i = 0; i < ELEMENTS(h); i++) {
                 s[i] = found(h[i]);
                 write_lines(h[i], RING_OUTPUT, 0, 100);
@@ -283,7 +283,7 @@ static void test_all_of_them_have_a_limit(void **state) {
                 session_unref(s[i]);
         world_down();
         up();
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         for (size_t i = 0; i < ELEMENTS(h); i++)
                 s[i] = found(h[i]);
         struct client *c = client_new(world.ann);
@@ -313,7 +313,7 @@ static void test_strangers_are_swept(void **state) {
         }
         assert_int_equal(files(), 2);
         up();
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
         assert_int_equal(files(), 0);
         world_down();
 }

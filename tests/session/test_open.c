@@ -327,7 +327,7 @@ static void test_a_program_outlives_the_server(void **state) {
         client_free(client);
         world_down();
         world_up();
-        assert_int_equal(sessions_adopt(world.sessions), 0);
+        assert_int_equal(sessions_adopt(world.sessions, PATIENCE_MS), 0);
 
         client = client_new(world.ann);
         struct session *s = sessions_find(world.sessions, world.ann, opened.session);
