@@ -36,6 +36,14 @@ suite_start() { # COMMAND NAME
         } &
 }
 
+# Seconds of processor that what this test started took, as far as it was waited for. A subshell of its own, as a pipe
+# has, would count anew.
+suite_cpu() { # OUT
+        times >"$1.times"
+        awk 'NR == 2 { for (i = 1; i <= 2; i++) { split($i, t, /[ms]/); sum += 60 * t[1] + t[2] } printf "%.0f", sum }' \
+                "$1.times"
+}
+
 suite_wait() {
         wait
 }
