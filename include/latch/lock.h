@@ -86,7 +86,7 @@ void latch_cond_done(struct latch_cond *c);
 void latch_cond_signal(struct latch_cond *c);
 void latch_cond_broadcast(struct latch_cond *c);
 
-/* Reports if this thread holds any lock: stands before what may block or call back. */
+/* Reports if this thread holds any lock, or is in an RCU read section: stands before what may block or call back. */
 #define latch_blocking(what) latch_blocking_(what, LATCH_HERE_())
 void latch_blocking_(const char *what, const struct latch_site *site) LATCH_BLOCKS;
 

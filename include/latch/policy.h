@@ -5,8 +5,8 @@
  * hold alone; an order that is wrong is taken as it is. Where nothing could be relied on, or the program would only
  * hang, it is reported and ended whatever the policy: an upgrade, threads that wait for each other, a lock or a lease
  * that is not alive, more locks than can be counted, a condition waited on without its lock, a hand-over without
- * the lock, twice, or to a thread that ends before it takes it up, a lock in a signal handler, RCU without latch_thread_begin, a wait
- * for RCU in a read section, blocking in an RCU callback.
+ * the lock, twice, or to a thread that ends before it takes it up, a lock in a signal handler, RCU without
+ * latch_thread_begin, a wait for RCU in a read section, a thread that ends in one, blocking in an RCU callback.
  *
  * Threads: any, at any time; one policy for the program.
  */

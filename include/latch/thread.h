@@ -1,7 +1,7 @@
 /* thread.h - what liblatch knows of a thread: its name, its number, what it holds.
  *
  * Every thread may take locks without asking; one that calls latch_thread_begin has a name in reports
- * and may enter RCU read sections. A thread that ends while it holds a lock is reported.
+ * and may enter RCU read sections. A thread that ends while it holds a lock, or inside a read section, is reported.
  */
 #pragma once
 
@@ -12,7 +12,8 @@
 /* Names the thread and registers it with RCU. Once a thread, before its first read section. */
 void latch_thread_begin(const char *name);
 
-/* Leaves RCU; must hold nothing. For a thread that goes on without RCU: one that ends leaves it by itself. */
+/* Leaves RCU; must hold nothing, and be in no read section. For a thread that goes on without RCU: one that ends leaves
+ * it by itself. */
 void latch_thread_end(void);
 
 /* The calling thread, while it lives. Never NULL. */

@@ -50,9 +50,9 @@ void latch_rcu_defer(struct latch_deferred *d, void (*fn)(struct latch_deferred 
 }
 
 static void judge_wait(const char *what, const struct latch_site *site) {
-        latch_blocking_(what, site);
         if (rcu_read_ongoing())
                 latch_report(LATCH_WAIT_IN_SECTION, NULL, site, what);
+        latch_blocking_(what, site);
 }
 
 void latch_rcu_wait_(const struct latch_site *site) {

@@ -27,12 +27,14 @@ static const char *const titles[] = {
         [LATCH_END_WHILE_HOLDING] = "thread ends while it holds a lock",
         [LATCH_END_WHILE_HEIR] =
                 "thread ends before it has taken up a lock that was handed over to it",
+        [LATCH_END_IN_SECTION] = "thread ends, or leaves RCU, inside a read section",
         [LATCH_WAIT_WHILE_HOLDING] = "waits on a condition while it holds another lock",
         [LATCH_WAIT_WITHOUT] = "waits on a condition without holding its lock",
         [LATCH_BLOCKING_WHILE_HOLDING] = "a call that may block while a lock is held",
         [LATCH_FORK_WHILE_HOLDING] = "fork while a lock is held",
         [LATCH_CALLBACK_WHILE_HOLDING] = "an RCU callback ends while it holds a lock",
         [LATCH_BLOCKING_IN_CALLBACK] = "a call that may block in an RCU callback",
+        [LATCH_BLOCKING_IN_SECTION] = "a call that may block in an RCU read section",
         [LATCH_WAIT_IN_SECTION] = "a wait for RCU inside a read section, for itself",
         [LATCH_IN_HANDLER] = "a lock taken in a signal handler",
         [LATCH_TOO_MANY] = "too many locks held at once",
@@ -141,6 +143,7 @@ static bool is_final(enum latch_violation what) {
         switch (what) {
         case LATCH_UPGRADE:
         case LATCH_END_WHILE_HEIR:
+        case LATCH_END_IN_SECTION:
         case LATCH_DEADLOCK:
         case LATCH_NOT_ALIVE:
         case LATCH_WAIT_WITHOUT:

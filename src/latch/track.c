@@ -1,5 +1,7 @@
 /* track.c - who holds what, where it is not plain: what is judged before a lock is taken, and what lies deeper than the
  * top of a thread's stack when it is let go. */
+#include <urcu.h>
+
 #include "latch/pct_private.h"
 #include "latch/trace_private.h"
 
@@ -239,6 +241,8 @@ void latch_blocking_(const char *what, const struct latch_site *site) {
         latch_judge_held(self, LATCH_BLOCKING_WHILE_HOLDING, site, what);
         if (self->in_callback)
                 latch_report(LATCH_BLOCKING_IN_CALLBACK, NULL, site, what);
+        if (self->in_rcu && rcu_read_ongoing())
+                latch_report(LATCH_BLOCKING_IN_SECTION, NULL, site, what);
         if (latch_pct_is_on())
                 latch_pct_away();
 }

@@ -155,7 +155,7 @@ export class Editor {
                                 const now = await this.files.stat(o.path);
                                 o.gone = false;
                                 if (now.etag !== o.etag && !o.saving && !this.isUnsaved(o))
-                                        await this.reload(o);
+                                        await this.reload(o, false);
                         } catch (e) {
                                 if (e instanceof RpcError && e.code === 'not_found') o.gone = true;
                         }
@@ -347,14 +347,17 @@ export class Editor {
                         ],
                 );
                 if (what === 'reload') {
-                        await this.reload(o).catch((e) => toast(wordsOfError(e)));
+                        await this.reload(o, true).catch((e) => toast(wordsOfError(e)));
                         return !this.isUnsaved(o);
                 }
                 return what === 'mine' ? this.write(o, gone ? '' : null) : false;
         }
 
-        private async reload(o: Open): Promise<void> {
+        // Over what is not saved only if that is asked for: one may have begun to type, or saved, meanwhile.
+        private async reload(o: Open, over: boolean): Promise<void> {
+                const etag = o.etag;
                 const content = await this.files.read(o.path);
+                if (!over && (o.saving || o.etag !== etag || this.isUnsaved(o))) return;
                 const state = this.now(o);
                 const fresh = this.fresh(o.path, content.text, o.writable);
                 if (fresh.lineBreak === state.lineBreak) {

@@ -10,7 +10,7 @@ import { count, freely, inParallel } from './counts.mjs';
 const END_MS = 150;
 
 test('04: finish, stop, timeout and disconnect race, and the file runs again each time', async (t) => {
-  const rounds = count(1000, { asan: 60, tsan: 30 });
+  const rounds = count(1000, { asan: 30, tsan: 15 });
   const width = 4;
   const server = await Server.start({ config: freely });
   t.after(() => server.destroy());

@@ -7,7 +7,7 @@ import { count, freely, inParallel } from './counts.mjs';
 
 for (const tty of [true, false])
   test(`33: every byte of a short job comes before its exit (${tty ? 'terminal' : 'pipes'})`, async (t) => {
-    const jobs = count(500, { asan: 60, tsan: 25 }); // twice, as two tests
+    const jobs = count(500, { asan: 30, tsan: 12 }); // twice, as two tests
     const server = await Server.start({ config: freely });
     t.after(() => server.destroy());
     const width = 4;

@@ -139,15 +139,16 @@ describe('the browser IDE', { timeout: 20 * TIMEOUT }, () => {
                 const { data, etag } = await read();
                 assert.equal(data, 'first line\n');
 
-                // Somebody else saves; both stay until one is chosen.
+                // Somebody else saves meanwhile; both stay until one is chosen.
+                await page.locator('.cm-content').click();
+                await page.keyboard.insertText('mine\n');
+                await page.waitForSelector('.editor .tab.active .dot.unsaved');
                 await c.request('fs.write', {
                         path: 'home/notes.txt',
                         data: 'theirs\n',
                         encoding: 'utf8',
                         if_match: etag,
                 });
-                await page.locator('.cm-content').click();
-                await page.keyboard.insertText('mine\n');
                 await page.keyboard.press('Control+s');
                 await page.locator('dialog', { hasText: 'was changed elsewhere' }).waitFor();
                 assert.equal((await read()).data, 'theirs\n');

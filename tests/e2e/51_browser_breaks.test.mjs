@@ -15,7 +15,7 @@ import {
         waitScreen,
         waitStatus,
 } from './browser.mjs';
-import { Server } from './lib.mjs';
+import { Server, until } from './lib.mjs';
 
 const LINES = 60;
 // Answers each line with two kilobytes, and judges in the end what it was given.
@@ -35,11 +35,13 @@ print("\\n" + hashlib.sha256(text.encode()).hexdigest())
 const KIND_OUTPUT = 1;
 
 // Stands between page and server. A connection breaks after so many messages of the page, and what the
-// server says meanwhile is lost: acknowledgements, answers, output.
+// server says meanwhile is lost: acknowledgements, answers, output. Answers may be held up.
 class Wire {
         constructor() {
                 this.breakAfter = 0; // messages of the page; 0: never
                 this.mute = false;
+                this.holds = ''; // the method whose answers wait
+                this.held = []; // to be called, to let one go
                 this.connections = 0;
                 this.output = Buffer.alloc(0); // what the page has been given, by its place
                 this.holes = [];
@@ -49,10 +51,13 @@ class Wire {
                 const server = ws.connectToServer();
                 let sent = 0,
                         deaf = false;
+                const waiting = new Set();
                 this.connections++;
                 const mute = () => (deaf ||= this.mute);
                 ws.onMessage((m) => {
                         if (mute()) return;
+                        if (this.holds && typeof m === 'string' && JSON.parse(m).method === this.holds)
+                                waiting.add(JSON.parse(m).id);
                         server.send(m);
                         if (!this.breakAfter || ++sent < this.breakAfter) return;
                         deaf = true;
@@ -64,6 +69,8 @@ class Wire {
                 server.onMessage((m) => {
                         if (mute()) return;
                         if (typeof m !== 'string') this.note(Buffer.from(m));
+                        else if (waiting.size && waiting.delete(JSON.parse(m).id))
+                                return void this.held.push(() => ws.send(m));
                         ws.send(m);
                 });
         }
@@ -130,6 +137,37 @@ describe('what breaks between the page and its server', { timeout: 20 * TIMEOUT 
                 await waitScreen(page, 'hello, Ada');
                 await waitStatus(page, 'Finished');
                 assert.ok(wire.connections > before);
+                page.watch.clean();
+        });
+
+        it('what is typed while a file is read again stays', async () => {
+                await newFile(page, 'both.txt', 'first line\n');
+                await page.keyboard.press('Control+s');
+                await page.waitForSelector('.editor .tab.active:not(:has(.dot))');
+                const c = await server.client(ann);
+                const read = () => c.request('fs.read', { path: 'home/both.txt' });
+                const { etag } = await read();
+                wire.holds = 'fs.read';
+                await c.request('fs.write', {
+                        path: 'home/both.txt',
+                        data: 'theirs\n',
+                        encoding: 'utf8',
+                        if_match: etag,
+                });
+                await until(() => wire.held.length > 0, {
+                        timeout: TIMEOUT,
+                        what: 'the page to read what was written',
+                });
+                wire.holds = '';
+                await page.locator('.cm-content').click();
+                await page.keyboard.insertText('mine\n');
+                await page.waitForSelector('.editor .tab.active .dot.unsaved');
+                for (const go of wire.held.splice(0)) go();
+                await page.keyboard.press('Control+s');
+                await page.locator('dialog', { hasText: 'was changed elsewhere' }).waitFor();
+                await page.click('dialog button:text-is("Keep mine")');
+                await page.waitForSelector('.editor .tab.active:not(:has(.dot))');
+                assert.match((await read()).data, /mine/);
                 page.watch.clean();
         });
 

@@ -55,7 +55,7 @@ static void test_a_signal_that_ends_it_is_named(void **state) {
 /* Each byte before the exit, each time (ACCEPTANCE 33). */
 static void test_the_tail_of_a_short_job_is_never_lost(void **state) {
         (void)state;
-        for (int i = 0; i < 40; i++) {
+        for (int i = 0; i < 20; i++) {
                 struct spawn_spec s;
                 struct client c;
                 make_spec(&s, SPAWN_RUN, i % 2);

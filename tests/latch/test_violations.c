@@ -203,6 +203,24 @@ static void plant_leave_rcu_while_holding(void) LATCH_UNCHECKED_ {
         latch_thread_end();
 }
 
+static void *leave_in_a_section(void *arg) LATCH_UNCHECKED_ {
+        latch_thread_begin("reader");
+        latch_rcu_enter();
+        return arg;
+}
+
+static void plant_end_in_a_section(void) {
+        pthread_t t;
+
+        assert_int_equal(pthread_create(&t, NULL, leave_in_a_section, NULL), 0);
+        pthread_join(t, NULL);
+}
+
+static void plant_leave_rcu_in_a_section(void) LATCH_UNCHECKED_ {
+        latch_rcu_enter();
+        latch_thread_end();
+}
+
 static void plant_wait_while_holding(void) LATCH_UNCHECKED_ {
         LATCH_GUARD(outer, &outer);
         MARK_ABOVE(0);
@@ -219,6 +237,12 @@ static void plant_blocking(void) LATCH_UNCHECKED_ {
         LATCH_GUARD(inner, &inner);
         MARK_ABOVE(0);
         MARK(1), latch_blocking("reading a socket");
+}
+
+static void plant_blocking_in_a_section(void) LATCH_UNCHECKED_ {
+        latch_rcu_enter();
+        MARK(0), latch_blocking("reading a socket");
+        latch_rcu_leave();
 }
 
 static void plant_fork(void) LATCH_UNCHECKED_ {
@@ -387,6 +411,10 @@ static const struct violation violations[] = {
         {PLANTED(plant_leave_rcu_while_holding),
          {"latch: thread ends while it holds a lock\n", "thread     culprit", "class      outer",
           "taken at   {L0} (plant_leave_rcu_while_holding)"}},
+        {PLANTED(plant_end_in_a_section),
+         {"latch: thread ends, or leaves RCU, inside a read section\n", "thread     reader"}},
+        {PLANTED(plant_leave_rcu_in_a_section),
+         {"latch: thread ends, or leaves RCU, inside a read section\n", "thread     culprit"}},
         {PLANTED(plant_wait_while_holding),
          {"latch: waits on a condition while it holds another lock\n", "thread     culprit",
           "at         {L1} (plant_wait_while_holding)", "class      outer", "owner      culprit",
@@ -398,6 +426,9 @@ static const struct violation violations[] = {
          {"latch: a call that may block while a lock is held: reading a socket\n",
           "thread     culprit", "at         {L1} (plant_blocking)", "class      inner",
           "owner      culprit", "taken at   {L0} (plant_blocking)", "held       outer at 0x"}},
+        {PLANTED(plant_blocking_in_a_section),
+         {"latch: a call that may block in an RCU read section: reading a socket\n",
+          "thread     culprit", "at         {L0} (plant_blocking_in_a_section)"}},
         {PLANTED(plant_fork),
          {"latch: fork while a lock is held\n", "thread     culprit", "class      outer",
           "owner      culprit", "taken at   {L0} (plant_fork)"}},

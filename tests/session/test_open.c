@@ -445,7 +445,7 @@ static void *race_leave(void *arg) {
 
 /* Finish, stop, timeout and disconnect about the same millisecond: one exit each, and the file runs again. */
 static void test_the_end_is_told_once_and_the_file_runs_again(void **state) {
-        enum { ROUNDS = 40, END_MS = 150 };
+        enum { ROUNDS = 21, END_MS = 150 };
         struct session_request rq = run_of("home/race.py");
         struct session_opened opened;
         struct session_refusal no;
