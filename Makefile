@@ -15,8 +15,8 @@ LINK     := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 LIBS     := -lcivetweb -lurcu -lurcu-common -lsqlite3 -lsodium -ljansson -lseccomp -linih -lz -lvterm -lpthread
 
 FLAGS_rel  := $(CFLAGS) -D_FORTIFY_SOURCE=2
-# What a null pointer or one past its object would do, the address sanitizer sees; the other checks would double the
-# time to compile.
+# What is read or written through a wrong pointer the address sanitizer sees; that one is made is left to the fuzzer's
+# variant, which is small: the two checks are a fifth of the time to compile.
 FLAGS_asan := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize=null,pointer-overflow \
               -fno-sanitize-recover=undefined -DPASSWORD_MEMORY_KIB=1024u
 FLAGS_fuzz := -O1 -g1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \

@@ -35,6 +35,7 @@ static struct wait before_wait(const struct latch_cond *c, struct latch_mutex *m
                                      site, NULL);
                         break;
                 }
+        latch_judge_rcu(self, site, "a condition");
         if (!latch_holds_mutex(m))
                 latch_report(LATCH_WAIT_WITHOUT, &m->head, site, NULL);
         if (tracked) {

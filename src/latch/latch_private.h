@@ -64,6 +64,9 @@ void latch_print_site(const char *what, const struct latch_site *site); /* NULL:
 void latch_judge_held(const struct latch_thread *t, enum latch_violation what,
                       const struct latch_site *site, const char *detail);
 
+/* This thread may block here, for all that RCU knows. */
+void latch_judge_rcu(const struct latch_thread *t, const struct latch_site *site, const char *what);
+
 /* From here on, what the program does with memory is watched, if anybody tells. */
 void latch_heap_watch(void);
 

@@ -40,6 +40,8 @@ static void run_deferred(struct rcu_head *rcu) {
         d->fn(d);
         self->in_callback = false;
         latch_judge_held(self, LATCH_CALLBACK_WHILE_HOLDING, NULL, NULL);
+        if (rcu_read_ongoing())
+                latch_report(LATCH_END_IN_SECTION, NULL, NULL, "an RCU callback");
 }
 
 void latch_rcu_defer(struct latch_deferred *d, void (*fn)(struct latch_deferred *d)) {

@@ -27,7 +27,7 @@ static const char *const titles[] = {
         [LATCH_END_WHILE_HOLDING] = "thread ends while it holds a lock",
         [LATCH_END_WHILE_HEIR] =
                 "thread ends before it has taken up a lock that was handed over to it",
-        [LATCH_END_IN_SECTION] = "thread ends, or leaves RCU, inside a read section",
+        [LATCH_END_IN_SECTION] = "an RCU read section is left open at the end",
         [LATCH_WAIT_WHILE_HOLDING] = "waits on a condition while it holds another lock",
         [LATCH_WAIT_WITHOUT] = "waits on a condition without holding its lock",
         [LATCH_BLOCKING_WHILE_HOLDING] = "a call that may block while a lock is held",

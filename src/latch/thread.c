@@ -20,7 +20,7 @@ struct latch_thread latch_ended = {.name = "(ended)"};
 /* A grace period would wait for it, and look at words that are another's by then. */
 static void leave_rcu(struct latch_thread *t) {
         if (t->in_rcu && rcu_read_ongoing())
-                latch_report(LATCH_END_IN_SECTION, NULL, NULL, NULL);
+                latch_report(LATCH_END_IN_SECTION, NULL, NULL, "a thread");
         if (t->in_rcu)
                 rcu_unregister_thread();
         t->in_rcu = false;

@@ -235,14 +235,19 @@ void latch_judge_held(const struct latch_thread *t, enum latch_violation what,
                 latch_report(what, latch_held_lock(&t->held[n]), site, detail);
 }
 
-void latch_blocking_(const char *what, const struct latch_site *site) {
-        struct latch_thread *self = latch_thread_self();
-
-        latch_judge_held(self, LATCH_BLOCKING_WHILE_HOLDING, site, what);
+void latch_judge_rcu(const struct latch_thread *self, const struct latch_site *site,
+                     const char *what) {
         if (self->in_callback)
                 latch_report(LATCH_BLOCKING_IN_CALLBACK, NULL, site, what);
         if (self->in_rcu && rcu_read_ongoing())
                 latch_report(LATCH_BLOCKING_IN_SECTION, NULL, site, what);
+}
+
+void latch_blocking_(const char *what, const struct latch_site *site) {
+        struct latch_thread *self = latch_thread_self();
+
+        latch_judge_held(self, LATCH_BLOCKING_WHILE_HOLDING, site, what);
+        latch_judge_rcu(self, site, what);
         if (latch_pct_is_on())
                 latch_pct_away();
 }

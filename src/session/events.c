@@ -18,7 +18,6 @@
 
 /* ---- the pump's watch ---- */
 
-/* Its descriptors stay as they are until whoever is at it is done. */
 static void end_move(struct session *s, bool watched) {
         LATCH_GUARD(session, &s->lock);
         s->moving = false;

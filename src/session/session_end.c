@@ -305,7 +305,8 @@ int session_drop(struct session *s) {
                 return r;
         }
         LATCH_WITH(session, &s->lock)
-                s->gone = true; /* whoever is about to publish or watch it takes that back */
+                s->gone =
+                        true; /* whoever is about to publish it takes that back, and nobody begins to watch it */
         session_forget_kept(s);
         session_unpublish(s);
         session_unwatch(s);

@@ -82,8 +82,8 @@ struct session {
                 session); /* pidfd of the cage's init, or -1; closed with the session */
         bool settling LATCH_GUARDED_BY(session); /* somebody moves it to ENDED or LOST */
         bool watched LATCH_GUARDED_BY(session);  /* the pump has its descriptors */
-        bool moving LATCH_GUARDED_BY(
-                session); /* to the pump, or from it, by a thread that is at it */
+        /* To the pump, or from it, by a thread that is at it: the descriptors stay as they are until it is done. */
+        bool moving LATCH_GUARDED_BY(session);
         bool mute LATCH_GUARDED_BY(session); /* adopted without a word from its holder */
         bool holder_gone LATCH_GUARDED_BY(session);
         bool draws LATCH_GUARDED_BY(session);    /* its holder has a screen to show */

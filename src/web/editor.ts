@@ -10,6 +10,7 @@ import { Drafts } from './drafts';
 import { Extensions, makeView, type EditorKeys } from './editor_view';
 import type { Files } from './files';
 import { RpcError } from './socket';
+import { isGone } from './stream';
 import { Tabs } from './tabs';
 import { baseName, within, wordsOfError } from './words';
 
@@ -21,6 +22,7 @@ interface Open {
         etag: string;
         writable: boolean;
         gone: boolean; // it is not on the server any more
+        behind: boolean; // the server has another, which is read once nothing here is unsaved
         saving: Promise<boolean> | undefined;
 }
 
@@ -98,7 +100,11 @@ export class Editor {
         async save(path = this.path): Promise<boolean> {
                 const o = this.find(path);
                 if (!o) return true;
-                if (!this.isUnsaved(o) && !o.gone) return true;
+                if (!this.isUnsaved(o) && !o.gone)
+                        return this.catchUp(o).then(
+                                () => true,
+                                (e) => (toast(wordsOfError(e)), false),
+                        );
                 o.saving ??= this.write(o, o.gone ? '' : o.etag).finally(
                         () => (o.saving = undefined),
                 );
@@ -133,6 +139,7 @@ export class Editor {
                         if (within(o.path, from)) {
                                 this.drafts.drop(o.path);
                                 o.path = to + o.path.slice(from.length);
+                                o.gone = false;
                                 this.keepDraft(o);
                         }
                 this.draw();
@@ -151,13 +158,15 @@ export class Editor {
         async refresh(): Promise<void> {
                 for (const o of [...this.open_]) {
                         if (o.saving) continue;
+                        const path = o.path;
                         try {
-                                const now = await this.files.stat(o.path);
+                                const now = await this.files.stat(path);
+                                if (!this.isThere(o, path)) continue;
                                 o.gone = false;
-                                if (now.etag !== o.etag && !o.saving && !this.isUnsaved(o))
-                                        await this.reload(o, false);
+                                o.behind = now.etag !== o.etag;
+                                await this.catchUp(o);
                         } catch (e) {
-                                if (e instanceof RpcError && e.code === 'not_found') o.gone = true;
+                                if (this.isThere(o, path) && isGone(e)) o.gone = true;
                         }
                 }
                 this.draw();
@@ -173,6 +182,11 @@ export class Editor {
 
         private now(o: Open): EditorState {
                 return o === this.current ? this.view.state : o.state;
+        }
+
+        // It may have been closed, or moved, while the server was asked.
+        private isThere(o: Open, path: string): boolean {
+                return o.path === path && this.open_.includes(o);
         }
 
         private isUnsaved(o: Open): boolean {
@@ -193,6 +207,7 @@ export class Editor {
                         etag: content.etag,
                         writable: stat.writable,
                         gone: false,
+                        behind: false,
                         saving: undefined,
                 };
                 const draft = this.drafts.of(path);
@@ -250,7 +265,11 @@ export class Editor {
         }
 
         private edited(): void {
-                if (this.current) this.keepDraft(this.current);
+                const o = this.current;
+                if (o) {
+                        this.keepDraft(o);
+                        void this.catchUp(o).catch(() => {}); // it stays behind
+                }
                 this.draw();
         }
 
@@ -305,6 +324,8 @@ export class Editor {
         }
 
         private stands(o: Open, doc: EditorState['doc'], etag: string): void {
+                if (!this.open_.includes(o)) return; // closed meanwhile: what its path has is another's
+                o.behind = false;
                 o.saved = doc;
                 o.etag = etag;
                 o.gone = false;
@@ -320,7 +341,7 @@ export class Editor {
                         this.stands(o, doc, there.etag);
                         return true;
                 }
-                const gone = there instanceof RpcError && there.code === 'not_found';
+                const gone = isGone(there);
                 const name = baseName(o.path);
                 const what = await ask(
                         gone ? `${name} was deleted or moved` : `${name} was changed elsewhere`,
@@ -353,11 +374,19 @@ export class Editor {
                 return what === 'mine' ? this.write(o, gone ? '' : null) : false;
         }
 
-        // Over what is not saved only if that is asked for: one may have begun to type, or saved, meanwhile.
+        // What the server has instead, unless there is something here that it does not have.
+        private async catchUp(o: Open): Promise<void> {
+                if (o.behind && !o.saving && !this.isUnsaved(o)) await this.reload(o, false);
+        }
+
+        // Over what is not saved only if that is asked for, and never over what is typed, or saved, meanwhile.
         private async reload(o: Open, over: boolean): Promise<void> {
-                const etag = o.etag;
-                const content = await this.files.read(o.path);
-                if (!over && (o.saving || o.etag !== etag || this.isUnsaved(o))) return;
+                const { path, etag } = o,
+                        doc = this.now(o).doc;
+                const content = await this.files.read(path);
+                if (!this.isThere(o, path) || o.etag !== etag) return;
+                if (over ? this.now(o).doc !== doc : o.saving || this.isUnsaved(o)) return;
+                o.behind = false;
                 const state = this.now(o);
                 const fresh = this.fresh(o.path, content.text, o.writable);
                 if (fresh.lineBreak === state.lineBreak) {

@@ -146,28 +146,37 @@ describe('what breaks between the page and its server', { timeout: 20 * TIMEOUT 
                 await page.waitForSelector('.editor .tab.active:not(:has(.dot))');
                 const c = await server.client(ann);
                 const read = () => c.request('fs.read', { path: 'home/both.txt' });
-                const { etag } = await read();
-                wire.holds = 'fs.read';
-                await c.request('fs.write', {
-                        path: 'home/both.txt',
-                        data: 'theirs\n',
-                        encoding: 'utf8',
-                        if_match: etag,
-                });
-                await until(() => wire.held.length > 0, {
-                        timeout: TIMEOUT,
-                        what: 'the page to read what was written',
-                });
-                wire.holds = '';
-                await page.locator('.cm-content').click();
-                await page.keyboard.insertText('mine\n');
-                await page.waitForSelector('.editor .tab.active .dot.unsaved');
-                for (const go of wire.held.splice(0)) go();
+                // What is typed before the page has read what somebody else wrote.
+                const typeMeanwhile = async (typed, theirs) => {
+                        const { etag } = await read();
+                        wire.holds = 'fs.read';
+                        await c.request('fs.write', {
+                                path: 'home/both.txt',
+                                data: theirs,
+                                encoding: 'utf8',
+                                if_match: etag,
+                        });
+                        await until(() => wire.held.length > 0, {
+                                timeout: TIMEOUT,
+                                what: 'the page to read what was written',
+                        });
+                        wire.holds = '';
+                        await page.locator('.cm-content').click();
+                        await page.keyboard.insertText(typed);
+                        await page.waitForSelector('.editor .tab.active .dot.unsaved');
+                        for (const go of wire.held.splice(0)) go();
+                };
+                await typeMeanwhile('mine\n', 'theirs\n');
                 await page.keyboard.press('Control+s');
                 await page.locator('dialog', { hasText: 'was changed elsewhere' }).waitFor();
                 await page.click('dialog button:text-is("Keep mine")');
                 await page.waitForSelector('.editor .tab.active:not(:has(.dot))');
                 assert.match((await read()).data, /mine/);
+
+                await typeMeanwhile('x', 'theirs again\n');
+                await page.keyboard.press('Backspace'); // nothing is unsaved: theirs is shown
+                await page.locator('.cm-content', { hasText: 'theirs again' }).waitFor();
+                await page.waitForSelector('.editor .tab.active:not(:has(.dot))');
                 page.watch.clean();
         });
 

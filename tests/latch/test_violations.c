@@ -245,6 +245,12 @@ static void plant_blocking_in_a_section(void) LATCH_UNCHECKED_ {
         latch_rcu_leave();
 }
 
+static void plant_condition_in_a_section(void) LATCH_UNCHECKED_ {
+        latch_rcu_enter();
+        LATCH_GUARD(inner, &inner);
+        (void)latch_cond_wait_until(&cond, &inner, 0);
+}
+
 static void plant_fork(void) LATCH_UNCHECKED_ {
         LATCH_GUARD(outer, &outer);
         MARK_ABOVE(0);
@@ -272,6 +278,18 @@ static void plant_rcu_wait_in_a_section(void) LATCH_UNCHECKED_ {
 static void keep_a_lock(struct latch_deferred *d) LATCH_UNCHECKED_ {
         (void)d;
         TAKE(&middle), MARK(0);
+}
+
+static void leave_a_section_open(struct latch_deferred *d) LATCH_UNCHECKED_ {
+        (void)d;
+        latch_rcu_enter();
+}
+
+static void plant_section_of_a_callback(void) {
+        static struct latch_deferred d;
+
+        latch_rcu_defer(&d, leave_a_section_open);
+        latch_rcu_barrier();
 }
 
 static void wait_for_itself(struct latch_deferred *d) {
@@ -412,9 +430,11 @@ static const struct violation violations[] = {
          {"latch: thread ends while it holds a lock\n", "thread     culprit", "class      outer",
           "taken at   {L0} (plant_leave_rcu_while_holding)"}},
         {PLANTED(plant_end_in_a_section),
-         {"latch: thread ends, or leaves RCU, inside a read section\n", "thread     reader"}},
+         {"latch: an RCU read section is left open at the end: a thread\n", "thread     reader"}},
         {PLANTED(plant_leave_rcu_in_a_section),
-         {"latch: thread ends, or leaves RCU, inside a read section\n", "thread     culprit"}},
+         {"latch: an RCU read section is left open at the end: a thread\n", "thread     culprit"}},
+        {PLANTED(plant_section_of_a_callback),
+         {"latch: an RCU read section is left open at the end: an RCU callback\n"}},
         {PLANTED(plant_wait_while_holding),
          {"latch: waits on a condition while it holds another lock\n", "thread     culprit",
           "at         {L1} (plant_wait_while_holding)", "class      outer", "owner      culprit",
@@ -429,6 +449,9 @@ static const struct violation violations[] = {
         {PLANTED(plant_blocking_in_a_section),
          {"latch: a call that may block in an RCU read section: reading a socket\n",
           "thread     culprit", "at         {L0} (plant_blocking_in_a_section)"}},
+        {PLANTED(plant_condition_in_a_section),
+         {"latch: a call that may block in an RCU read section: a condition\n",
+          "thread     culprit", "(plant_condition_in_a_section)"}},
         {PLANTED(plant_fork),
          {"latch: fork while a lock is held\n", "thread     culprit", "class      outer",
           "owner      culprit", "taken at   {L0} (plant_fork)"}},

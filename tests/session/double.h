@@ -87,6 +87,19 @@ static void double_hello(struct holder_double *h) {
                 double_say(h, &h->exit, sizeof h->exit, NULL, 0);
 }
 
+/* The first word of one that was mute, to whoever has called it. */
+_unused_ static void double_speak(struct holder_double *h) {
+        uint64_t until = clock_mono_ns() + PATIENCE_NS;
+
+        for (bool said = false; !said; usleep(1000)) {
+                CHECK(clock_mono_ns() < until);
+                HELD(h) {
+                        said = h->conn >= 0;
+                        double_hello(h);
+                }
+        }
+}
+
 static struct double_key *double_key(struct holder_double *h, const uint8_t *key) {
         for (size_t i = 0; i < h->keys_n; i++)
                 if (memcmp(h->keys[i].key, key, HOLD_KEY_BYTES) == 0)

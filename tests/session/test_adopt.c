@@ -223,6 +223,29 @@ static void test_a_holder_without_a_record_gets_one(void **state) {
         double_free(nobodys);
 }
 
+/* When those whose records say whose they are are waited for no more. */
+static void *speak_late(void *arg) {
+        usleep((HELLO_MS + 150) * 1000);
+        double_speak(arg);
+        return NULL;
+}
+
+static void test_a_holder_without_a_record_may_speak_late(void **state) {
+        struct holder_double *a = double_new(&(struct holder_double){.tty = true, .mute = true});
+        pthread_t thread;
+
+        (void)state;
+        assert_int_equal(pthread_create(&thread, NULL, speak_late, a), 0);
+        assert_int_equal(sessions_adopt(world.sessions, HELLO_MS), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        struct session *s = find(a);
+        assert_non_null(s);
+        UNTIL(record_is(a->id, RECORD_RUNNING, ""));
+        assert_false(SEEN(a, forgotten));
+        session_unref(s);
+        double_free(a);
+}
+
 static void test_a_mute_holder_keeps_its_lease_until_it_speaks(void **state) {
         struct holder_double *a = double_new(&(struct holder_double){.tty = true, .mute = true});
         struct session_joined joined;
@@ -237,8 +260,7 @@ static void test_a_mute_holder_keeps_its_lease_until_it_speaks(void **state) {
         assert_true(lease_is_held(a));
         struct client *c = client_new(world.ann);
         assert_int_equal(client_try_attach(c, s, &(struct session_join){0}, &joined, &no), -EAGAIN);
-        HELD(a)
-        double_hello(a);
+        double_speak(a);
         UNTIL(client_try_attach(c, s, &(struct session_join){.has_since = true}, &joined, &no) ==
               0);
         double_finish(a, HOLD_EXITED, 0);
@@ -443,11 +465,17 @@ static void test_what_is_dropped_before_it_is_watched_is_gone(void **state) {
 
 static struct holder_double *speaker;
 
-/* Long enough for the pump to hear it, were it not to wait. */
-static void have_it_speak(void) {
-        HELD(speaker)
-        double_hello(speaker);
-        usleep(50000);
+/* And is heard: what it said first is not there any more. */
+static void have_it_speak(int holder_fd) {
+        uint64_t until = clock_mono_ns() + PATIENCE_NS;
+        struct hold_head first;
+
+        double_speak(speaker);
+        while (recv(holder_fd, &first, sizeof first, MSG_PEEK | MSG_DONTWAIT) == sizeof first &&
+               first.type == HOLD_HELLO) {
+                CHECK(clock_mono_ns() < until);
+                usleep(1000);
+        }
 }
 
 /* On a machine that has much to do, a holder's first word comes when nobody waits for it any more; it may find whoever
@@ -695,6 +723,7 @@ int main(void) {
                 TEST(test_what_has_no_holder_is_lost_and_its_file_free),
                 TEST(test_a_tombstone_ends_its_holder),
                 TEST(test_a_holder_without_a_record_gets_one),
+                TEST(test_a_holder_without_a_record_may_speak_late),
                 TEST(test_a_mute_holder_keeps_its_lease_until_it_speaks),
                 TEST(test_a_mute_holder_that_dies_frees_its_lease),
                 TEST(test_a_lease_is_free_when_the_cage_is_gone_not_before),

@@ -297,8 +297,7 @@ static void test_an_ended_session_waits_for_its_holder(void **state) {
         assert_non_null(s);
         struct client *c = client_new(world.ann);
         assert_int_equal(client_try_attach(c, s, &(struct session_join){0}, &joined, &no), -EAGAIN);
-        HELD(a)
-        double_hello(a);
+        double_speak(a);
         UNTIL(client_try_attach(c, s, &(struct session_join){.has_since = true}, &joined, &no) ==
               0);
         AWAIT(c, joined.channel, ch->exits == 1);

@@ -91,7 +91,8 @@ static struct {
         atomic_bool pump_stop, ticks_stop;
         atomic_uint pump_turns;
         /* Once, ahead of a session being watched, and behind it, before its caller knows that it is. */
-        void (*_Atomic at_watch)(void), (*_Atomic at_watched)(void);
+        void (*_Atomic at_watch)(void);
+        void (*_Atomic at_watched)(int holder_fd);
         struct latch_mutex lock;
         struct client *clients[CLIENTS_MAX] LATCH_GUARDED_BY(conns);
 } world;
@@ -273,7 +274,7 @@ static int hook_watch(void *context, uint64_t number, int wake_fd, int holder_fd
         struct epoll_event holder = {.events = EPOLLIN, .data.u64 = number << 1 | 1};
 
         void (*at_watch)(void) = atomic_exchange(&world.at_watch, NULL);
-        void (*at_watched)(void) = atomic_exchange(&world.at_watched, NULL);
+        void (*at_watched)(int holder_fd) = atomic_exchange(&world.at_watched, NULL);
 
         (void)context;
         if (at_watch)
@@ -286,7 +287,7 @@ static int hook_watch(void *context, uint64_t number, int wake_fd, int holder_fd
                 return r;
         }
         if (at_watched)
-                at_watched();
+                at_watched(holder_fd);
         return 0;
 }
 
