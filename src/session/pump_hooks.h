@@ -4,7 +4,8 @@
  * the socket to its holder. The pump knows it by a number that is never reused, so a late event finds
  * nothing rather than a stranger.
  *
- * Threads: watch, unwatch: any, under no lock, and neither may wait for the pump, which may wait for its caller. The session_on_*: the pump alone.
+ * Threads: watch, unwatch: any, under no lock, and neither may wait for the pump, which may wait for its caller.
+ * The session_on_*: the pump alone.
  */
 #pragma once
 

@@ -304,9 +304,9 @@ int session_drop(struct session *s) {
                         s->dropped = false;
                 return r;
         }
+        /* Whoever is about to publish it takes that back, and nobody begins to watch it. */
         LATCH_WITH(session, &s->lock)
-                s->gone =
-                        true; /* whoever is about to publish it takes that back, and nobody begins to watch it */
+                s->gone = true;
         session_forget_kept(s);
         session_unpublish(s);
         session_unwatch(s);

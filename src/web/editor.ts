@@ -341,6 +341,7 @@ export class Editor {
                         this.stands(o, doc, there.etag);
                         return true;
                 }
+                if (!this.open_.includes(o)) return false; // closed meanwhile
                 const gone = isGone(there);
                 const name = baseName(o.path);
                 const what = await ask(

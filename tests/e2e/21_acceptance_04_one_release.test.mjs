@@ -4,13 +4,13 @@
 // also under tsan
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Server } from './lib.mjs';
+import { Server, slow } from './lib.mjs';
 import { count, freely, inParallel } from './counts.mjs';
 
-const END_MS = 150;
+const END_MS = 150 * slow; // what comes before it and after it lies as much further apart
 
 test('04: finish, stop, timeout and disconnect race, and the file runs again each time', async (t) => {
-  const rounds = count(1000, { asan: 30, tsan: 15 });
+  const rounds = count(1000, { asan: 30, tsan: 24 });
   const width = 4;
   const server = await Server.start({ config: freely });
   t.after(() => server.destroy());
@@ -24,10 +24,10 @@ test('04: finish, stop, timeout and disconnect race, and the file runs again eac
     await watcher.write('home/race.py', `import time, sys\ntime.sleep(float(sys.argv[1]))\n`);
     for (let i = 0; i < rounds / width; i++) {
       const opener = await server.client(u);
-      const jitter = ((i % 7) - 3) * 10; // the program's own end, around the limit
-      const stopAfter = END_MS - 90 + (i % 6) * 25; // clearly before, about at, and clearly after it
+      const jitter = ((i % 7) - 3) * 10 * slow; // the program's own end, around the limit
+      const stopAfter = END_MS + ((i % 6) * 30 - 120) * slow; // clearly before, about at, and clearly after it
       const ch = await opener.openSession({
-        kind: 'run', path: 'home/race.py', args: [String((END_MS + jitter - 60) / 1000)],
+        kind: 'run', path: 'home/race.py', args: [String((END_MS + jitter - 60 * slow) / 1000)],
         cols: 80, rows: 24, limits: { wall_ms: END_MS },
       }); // a second start while one lives would be refused as busy: this is the proof of release
       started++;
