@@ -65,7 +65,8 @@ void latch_judge_held(const struct latch_thread *t, enum latch_violation what,
                       const struct latch_site *site, const char *detail);
 
 /* This thread may block here, for all that RCU knows. */
-void latch_judge_rcu(const struct latch_thread *t, const struct latch_site *site, const char *what);
+void latch_judge_rcu(const struct latch_thread *self, const struct latch_site *site,
+                     const char *what);
 
 /* From here on, what the program does with memory is watched, if anybody tells. */
 void latch_heap_watch(void);
