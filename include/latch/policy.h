@@ -6,7 +6,8 @@
  * hang, it is reported and ended whatever the policy: an upgrade, threads that wait for each other, a lock or a lease
  * that is not alive, more locks than can be counted, a condition waited on without its lock, a hand-over without
  * the lock, twice, or to a thread that ends before it takes it up, a lock in a signal handler, RCU without
- * latch_thread_begin, a wait for RCU in a read section, a thread that ends in one, blocking in an RCU callback.
+ * latch_thread_begin, a wait for RCU in a read section, one that a thread or a callback leaves open, blocking in an
+ * RCU callback.
  *
  * Threads: any, at any time; one policy for the program.
  */

@@ -9,8 +9,7 @@ import { h, icon, say } from './dom';
 import { Drafts } from './drafts';
 import { Extensions, makeView, type EditorKeys } from './editor_view';
 import type { Files } from './files';
-import { RpcError } from './socket';
-import { isGone } from './stream';
+import { RpcError, isGone } from './socket';
 import { Tabs } from './tabs';
 import { baseName, within, wordsOfError } from './words';
 

@@ -3,9 +3,9 @@
 import { ask, toast } from './dialog';
 import { h, icon, iconButton, say } from './dom';
 import { Run, type About, type RunEvents } from './run';
-import { RpcError, type Socket } from './socket';
+import { RpcError, isGone, type Socket } from './socket';
 import { statusLine } from './status';
-import { isGone, type Exit, type Stream } from './stream';
+import type { Exit, Stream } from './stream';
 import { Tabs } from './tabs';
 import { wordsOfError } from './words';
 

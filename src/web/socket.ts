@@ -35,6 +35,11 @@ export class RpcError extends Error {
         }
 }
 
+// What was asked for is not there any more.
+export function isGone(e: unknown): boolean {
+        return e instanceof RpcError && e.code === 'not_found';
+}
+
 export interface RequestOptions {
         again?: boolean; // carry it over to the next connection: only what may happen twice
         timeout_ms?: number; // no answer by then: the connection is given up, and so is this

@@ -5,7 +5,7 @@
 // same client key, and sends again what the server has not taken: nothing is skipped, nothing
 // applied twice.
 
-import { Kind, RpcError, type Socket } from './socket';
+import { Kind, type Socket } from './socket';
 
 export interface Watcher {
         name: string; // "": whoever runs the server
@@ -284,8 +284,4 @@ export class Stream {
                         at += chunk.length;
                 }
         }
-}
-
-export function isGone(e: unknown): boolean {
-        return e instanceof RpcError && e.code === 'not_found';
 }

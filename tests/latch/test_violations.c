@@ -43,6 +43,22 @@ static void *hold_table_for_reading(void *arg) LATCH_UNCHECKED_ {
         rest();
 }
 
+/* In a thread that has ended when this returns. */
+static void in_a_thread(void *(*plant)(void *)) {
+        pthread_t t;
+
+        assert_int_equal(pthread_create(&t, NULL, plant, NULL), 0);
+        pthread_join(t, NULL);
+}
+
+/* In an RCU callback that has ended when this returns. */
+static void in_a_callback(void (*plant)(struct latch_deferred *d)) {
+        static struct latch_deferred d;
+
+        latch_rcu_defer(&d, plant);
+        latch_rcu_barrier();
+}
+
 static void let_another(void *(*hold)(void *)) {
         pthread_t t;
 
@@ -109,10 +125,7 @@ static void *take_inner_under_outer(void *arg) LATCH_UNCHECKED_ {
 
 /* The other thread is gone, and had other locks of these classes. */
 static void plant_inversion_of_what_was_seen(void) LATCH_UNCHECKED_ {
-        pthread_t t;
-
-        assert_int_equal(pthread_create(&t, NULL, take_inner_under_outer, NULL), 0);
-        pthread_join(t, NULL);
+        in_a_thread(take_inner_under_outer);
         LATCH_GUARD(inner, &inner);
         MARK_ABOVE(0);
         MARK(1), TAKE(&outer);
@@ -191,10 +204,7 @@ static void *leave_while_holding(void *arg) LATCH_UNCHECKED_ {
 }
 
 static void plant_end_while_holding(void) {
-        pthread_t t;
-
-        assert_int_equal(pthread_create(&t, NULL, leave_while_holding, NULL), 0);
-        pthread_join(t, NULL);
+        in_a_thread(leave_while_holding);
 }
 
 static void plant_leave_rcu_while_holding(void) LATCH_UNCHECKED_ {
@@ -210,10 +220,7 @@ static void *leave_in_a_section(void *arg) LATCH_UNCHECKED_ {
 }
 
 static void plant_end_in_a_section(void) {
-        pthread_t t;
-
-        assert_int_equal(pthread_create(&t, NULL, leave_in_a_section, NULL), 0);
-        pthread_join(t, NULL);
+        in_a_thread(leave_in_a_section);
 }
 
 static void plant_leave_rcu_in_a_section(void) LATCH_UNCHECKED_ {
@@ -286,10 +293,7 @@ static void leave_a_section_open(struct latch_deferred *d) LATCH_UNCHECKED_ {
 }
 
 static void plant_section_of_a_callback(void) {
-        static struct latch_deferred d;
-
-        latch_rcu_defer(&d, leave_a_section_open);
-        latch_rcu_barrier();
+        in_a_callback(leave_a_section_open);
 }
 
 static void wait_for_itself(struct latch_deferred *d) {
@@ -298,17 +302,11 @@ static void wait_for_itself(struct latch_deferred *d) {
 }
 
 static void plant_holding_in_a_callback(void) {
-        static struct latch_deferred d;
-
-        latch_rcu_defer(&d, keep_a_lock);
-        latch_rcu_barrier();
+        in_a_callback(keep_a_lock);
 }
 
 static void plant_blocking_in_a_callback(void) {
-        static struct latch_deferred d;
-
-        latch_rcu_defer(&d, wait_for_itself);
-        latch_rcu_barrier();
+        in_a_callback(wait_for_itself);
 }
 
 static void interrupt(void (*handler)(int number)) {
@@ -345,10 +343,7 @@ static void *read_without_begin(void *arg) LATCH_UNCHECKED_ {
 }
 
 static void plant_rcu_without_begin(void) {
-        pthread_t t;
-
-        assert_int_equal(pthread_create(&t, NULL, read_without_begin, NULL), 0);
-        pthread_join(t, NULL);
+        in_a_thread(read_without_begin);
 }
 
 static const struct violation violations[] = {
@@ -495,12 +490,9 @@ static void lock_and_let_go(struct latch_deferred *d) {
 
 /* What stands beside a violation: a handler that takes nothing, a fork and waits while nothing is held. */
 static void plant_nothing(void) LATCH_UNCHECKED_ {
-        static struct latch_deferred d;
-
         interrupt(quiet_handler);
         latch_rcu_wait();
-        latch_rcu_defer(&d, lock_and_let_go);
-        latch_rcu_barrier();
+        in_a_callback(lock_and_let_go);
         pid_t pid = fork();
         if (pid == 0)
                 _exit(0);
